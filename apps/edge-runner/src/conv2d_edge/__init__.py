@@ -1,0 +1,1 @@
+"""Serves one verified bundle over HTTP; no torch."""

@@ -1,0 +1,1 @@
+"""The conv2d command: data, train, eval, analyze, pack."""

@@ -1,0 +1,42 @@
+"""The window contract: what every encoder takes, checked in one place."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conv2d.features._errors import ContractError
+
+N_CHANNELS = 9
+N_DEVICES = 2
+WINDOW_STEPS = 100
+WINDOW_SHAPE = (N_CHANNELS, N_DEVICES, WINDOW_STEPS)
+
+
+def check_windows(x: NDArray[np.float32]) -> None:
+    """Raise ContractError unless ``x`` is a window batch.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (B, 9, 2, 100)
+        C-contiguous and finite; B may be 0.
+    """
+    given: object = x
+    if not isinstance(given, np.ndarray):
+        raise ContractError(
+            f"windows must be a numpy array, float32 with shape (B, 9, 2, 100) = batch, channel, device, time; got {type(x).__name__}."
+        )
+    if x.dtype != np.float32 or x.ndim != 4 or x.shape[1:] != WINDOW_SHAPE:
+        raise ContractError(
+            "windows must be float32 with shape (B, 9, 2, 100) = batch, channel, device, time; "
+            f"got {x.dtype} with shape {x.shape}. Nothing is cast for you: use x.astype(numpy.float32) if that is meant."
+        )
+    if not x.flags.c_contiguous:
+        raise ContractError("windows must be C-contiguous; got a strided view. Use numpy.ascontiguousarray(x).")
+    bad = ~np.isfinite(x)
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ContractError(
+            f"windows must be finite; {int(bad.sum())} of {x.size} values are NaN or Inf, the first at (batch, channel, device, step) "
+            f"= {where}. Drop such windows or repair the recording before windowing."
+        )

@@ -1,0 +1,177 @@
+"""FSQ on numpy arrays, without importing torch: the edge's back-end, bit-equal to :class:`conv2d.features.FSQ`.
+
+References
+----------
+.. [1] F. Mentzer, D. Minnen, E. Agustsson, M. Tschannen, "Finite Scalar Quantization: VQ-VAE Made Simple",
+   arXiv:2309.15505, 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conv2d.features._errors import ContractError
+from conv2d.features._levels import Levels, check_levels
+
+__all__ = ["fsq_indices", "fsq_quantize", "indices_to_values", "values_to_indices"]
+
+
+def _check_vectors(name: str, array: NDArray[np.float32], levels: Levels) -> None:
+    n = len(levels.levels)
+    if array.dtype != np.float32 or array.ndim < 1 or array.shape[-1] != n:
+        raise ContractError(
+            f"{name} must be float32 with {n} scalars in its last axis, one for each of the levels {list(levels.levels)}, "
+            f"got {array.dtype} with shape {array.shape}."
+        )
+
+
+def _level_numbers(z: NDArray[np.float32], levels: Levels) -> NDArray[np.int32]:
+    _check_vectors("z", z, levels)
+    if np.isnan(z).any():
+        raise ContractError(f"z holds {int(np.isnan(z).sum())} NaN of {z.size} values; a NaN has no level. Find its source.")
+    numbers = np.zeros(z.shape, np.int32)
+    for j in range(levels.thresholds.shape[1]):  # a few cheap passes; no (…, n, max level) temporary
+        numbers += z > levels.thresholds[:, j]
+    return numbers
+
+
+def fsq_indices(z: NDArray[np.float32], levels: Sequence[int]) -> NDArray[np.int32]:
+    """Quantise vectors to code indices.
+
+    Parameters
+    ----------
+    z : ndarray of float32, shape (..., n)
+        Unbounded encoder outputs; infinities fall on the outermost levels.
+    levels : sequence of int
+        The n levels.
+
+    Returns
+    -------
+    ndarray of int32, shape (...)
+        ``i0 + L0*i1 + L0*L1*i2 + ...`` (little-endian), in ``[0, prod(levels))``.
+
+    Raises
+    ------
+    ContractError
+        For a wrong dtype or shape, or NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fsq_indices(np.zeros((2, 3), np.float32), [8, 6, 5])
+    array([124, 124], dtype=int32)
+    """
+    table = check_levels(levels)
+    return (_level_numbers(z, table) * table.basis).sum(-1, dtype=np.int32)
+
+
+def fsq_quantize(z: NDArray[np.float32], levels: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Quantise vectors to values in [-1, 1] and to code indices.
+
+    Parameters
+    ----------
+    z : ndarray of float32, shape (..., n)
+        Unbounded encoder outputs.
+    levels : sequence of int
+        The n levels.
+
+    Returns
+    -------
+    quantized : ndarray of float32, shape (..., n)
+        ``(level - L//2) / (L//2)``: an even L reaches -1 but not +1, as published.
+    indices : ndarray of int32, shape (...)
+        As :func:`fsq_indices`.
+
+    Raises
+    ------
+    ContractError
+        For a wrong dtype or shape, or NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> quantized, indices = fsq_quantize(np.array([[-9, 0, 9]], np.float32), [8, 6, 5])
+    >>> quantized, indices
+    (array([[-1.,  0.,  1.]], dtype=float32), array([216], dtype=int32))
+    """
+    table = check_levels(levels)
+    numbers = _level_numbers(z, table)
+    quantized = (numbers.astype(np.float32) - table.half_width) / table.half_width
+    return quantized, (numbers * table.basis).sum(-1, dtype=np.int32)
+
+
+def indices_to_values(indices: NDArray[np.int32], levels: Sequence[int]) -> NDArray[np.float32]:
+    """Return the quantised vectors that stand behind code indices.
+
+    Parameters
+    ----------
+    indices : ndarray of int, shape (...)
+        Codes in ``[0, prod(levels))``.
+    levels : sequence of int
+        The n levels.
+
+    Returns
+    -------
+    ndarray of float32, shape (..., n)
+        Values in [-1, 1].
+
+    Raises
+    ------
+    ContractError
+        For codes that are no integers or out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> indices_to_values(np.array([124]), [8, 6, 5])
+    array([[0., 0., 0.]], dtype=float32)
+    """
+    table = check_levels(levels)
+    if indices.dtype.kind not in "iu" or (indices.size and not 0 <= indices.min() <= indices.max() < table.n_codes):
+        span = f"{indices.min()}..{indices.max()}" if indices.size else "nothing"
+        raise ContractError(
+            f"indices must be integers in [0, {table.n_codes}) for levels {list(table.levels)}, got {indices.dtype} with values {span}."
+        )
+    numbers = indices[..., None] // table.basis % np.array(table.levels, np.int32)
+    return (numbers.astype(np.float32) - table.half_width) / table.half_width
+
+
+def values_to_indices(values: NDArray[np.float32], levels: Sequence[int]) -> NDArray[np.int32]:
+    """Return the code indices of quantised vectors; the inverse of :func:`indices_to_values`.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (..., n)
+        Quantised values as :func:`fsq_quantize` returns them.
+    levels : sequence of int
+        The n levels.
+
+    Returns
+    -------
+    ndarray of int32, shape (...)
+        Codes in ``[0, prod(levels))``.
+
+    Raises
+    ------
+    ContractError
+        For a wrong dtype or shape, or a value that is not one of the levels'.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> values_to_indices(np.zeros((1, 3), np.float32), [8, 6, 5])
+    array([124], dtype=int32)
+    """
+    table = check_levels(levels)
+    _check_vectors("values", values, table)
+    scaled = values * table.half_width + table.half_width
+    numbers = np.rint(scaled)
+    if not ((np.abs(scaled - numbers) < 1e-3) & (numbers >= 0) & (numbers < np.array(table.levels))).all():
+        raise ContractError(
+            f"values must be quantised values of levels {list(table.levels)}, (level - L//2) / (L//2); "
+            "some lie between the levels. Quantise first (fsq_quantize)."
+        )
+    return (numbers.astype(np.int32) * table.basis).sum(-1, dtype=np.int32)

@@ -1,0 +1,156 @@
+"""From a call to a line: the path that every record takes, whichever library it was logged with."""
+
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, cast
+
+from conv2d.logging._encode import encode, plain_fields
+from conv2d.logging._levels import LEVELS, level_name
+from conv2d.logging._pretty import pretty
+from conv2d.logging._sink import FileSink, to_stderr
+from structlog.contextvars import get_contextvars
+
+Console = Literal["auto", "json", "pretty", "off"]
+CONSOLES = ("auto", "json", "pretty", "off")
+
+# Keys that the record itself owns; a caller's field of that name gets a trailing underscore.
+RESERVED = frozenset({"ts", "level", "logger", "event", "run_id", "host", "pid", "thread", "seq", "exception", "stack"})
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+def new_run_id() -> str:
+    """Return the run's id: the environment's CONV2D_RUN_ID, so that child processes may share it, or a new one."""
+    return os.environ.get("CONV2D_RUN_ID") or f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+
+
+class Pipeline:
+    """Build records and hand them to the sinks; safe among threads, and after ``fork``."""
+
+    def __init__(self, file: FileSink | None, console: Console, durable_from: int | None, run_id: str) -> None:
+        self.run_id = run_id
+        self.file = file
+        self._style = _console_style(console)
+        self._durable_from = 1000 if durable_from is None else durable_from
+        self._host = socket.gethostname()
+        self._second, self._stamp = -1, ""
+        self._warned = False
+        self.start_process()
+
+    def start_process(self) -> None:
+        """Take note of the process we are in; a forked child numbers its lines from 0."""
+        # Re-entrant, for a signal handler may log while its thread is logging.
+        self.lock = threading.RLock()
+        self._pid = os.getpid()
+        self._seq = 0
+
+    def emit(self, level: str, logger: str, event: object, fields: Mapping[str, object]) -> None:
+        """Write one record. Never raises: a log line is not worth a lost run."""
+        try:
+            self._emit(level, logger, event, fields)
+        except Exception as error:
+            if not self._warned:
+                self._warned = True
+                to_stderr(f"conv2d.logging: a record was lost: {type(error).__name__}\n".encode())
+
+    def _emit(self, level: str, logger: str, event: object, fields: Mapping[str, object]) -> None:
+        text = event if type(event) is str else str(event)
+        record: dict[str, object] = {
+            "ts": "",
+            "level": level,
+            "logger": logger,
+            "event": text,
+            "run_id": self.run_id,
+            "host": self._host,
+            "pid": self._pid,
+            "thread": threading.current_thread().name,
+        }
+        merged = {**get_contextvars(), **fields}
+        raised, stack = merged.pop("exc_info", None), merged.pop("stack_info", None)
+        for name, value in plain_fields(merged).items():
+            record[name + "_" if name in RESERVED else name] = value
+        if raised:
+            record["exception"] = describe_exception(raised)
+        if stack:
+            record["stack"] = stack if isinstance(stack, str) else "".join(traceback.format_stack()[:-4])
+        durable = LEVELS.get(level, 0) >= self._durable_from
+        with self.lock:
+            # Time and number are taken together, so that a process's lines stand in the order of both.
+            record["ts"] = self._now()
+            record["seq"] = self._seq
+            self._seq += 1
+            line = encode(record) + b"\n"
+            if self.file is not None:
+                self.file.write(line, durable)
+            if self._style == "json":
+                to_stderr(line)
+            elif self._style != "off":
+                shown = pretty(record, colour=self._style == "colour", verbose=True)
+                to_stderr(shown.encode("utf-8", "replace") + b"\n")
+
+    def _now(self) -> str:
+        second, nanosecond = divmod(time.time_ns(), 1_000_000_000)
+        if second != self._second:
+            self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._stamp}.{nanosecond:09d}Z"
+
+    def process(self, logger: Any, method: str, event_dict: MutableMapping[str, Any]) -> str:
+        """Be the last processor of structlog's chain."""
+        fields = dict(event_dict)
+        self.emit(level_name(method) or "info", str(getattr(logger, "name", "-")), fields.pop("event", ""), fields)
+        return ""
+
+
+class Output:
+    """What structlog calls after the chain; the chain has written already."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def msg(self, _: str) -> None:
+        """Do nothing."""
+
+    log = debug = info = warn = warning = err = error = exception = critical = fatal = failure = msg
+
+
+def describe_exception(raised: object) -> dict[str, object]:
+    """Return ``type``, ``message`` and ``traceback`` of an exception, an ``exc_info`` triple, or the current one."""
+    if isinstance(raised, BaseException):
+        error: BaseException | None = raised
+    elif isinstance(raised, tuple) and len(cast(tuple[object, ...], raised)) == 3:
+        error = cast(ExcInfo, raised)[1]
+    else:
+        error = sys.exc_info()[1]
+    if error is None:
+        return {"type": "None", "message": "no exception is being handled", "traceback": ""}
+    try:
+        message = str(error)
+        trace = "".join(traceback.format_exception(error))
+    except Exception:
+        message, trace = "its text cannot be made", ""
+    return {"type": type(error).__qualname__, "message": message, "traceback": trace}
+
+
+def make_file(output_file: str | os.PathLike[str] | None) -> FileSink | None:
+    """Return the sink for a file, absolute, so that a later change of folder does not move the log."""
+    return None if output_file is None else FileSink(Path(output_file).absolute())
+
+
+def _console_style(console: Console) -> Literal["json", "plain", "colour", "off"]:
+    if console in ("json", "off"):
+        return console
+    try:
+        terminal = sys.stderr.isatty()
+    except (AttributeError, ValueError):
+        terminal = False
+    if console == "auto" and not terminal:
+        return "json"
+    return "colour" if terminal and not os.environ.get("NO_COLOR") else "plain"

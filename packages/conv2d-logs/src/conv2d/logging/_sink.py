@@ -1,0 +1,97 @@
+"""Where lines go: a file shared by many threads and processes, and standard error when the file fails."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+RETRY_S = 5.0
+
+
+class FileSink:
+    """Append whole lines to a file, one ``write`` each, so that many processes share it without torn lines.
+
+    A line is in the operating system's hands when `write` returns: the program may be killed afterwards and the line
+    is there. A file that was removed or replaced is opened anew. When the file cannot be written, one warning and then
+    the lines themselves go to standard error; the file is tried again every 5 seconds.
+
+    Parameters
+    ----------
+    path
+        The file; missing parent folders are made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._name = os.fspath(path)
+        self._fd = -1
+        self._inode = -1
+        self._torn = False
+        self._warned = False
+        self._retry_at = 0.0
+
+    def write(self, line: bytes, durable: bool = False) -> None:
+        """Append `line`, which ends in a newline; with `durable`, wait until the disk has it. Never raises."""
+        if self._retry_at and time.monotonic() < self._retry_at:
+            to_stderr(line)
+            return
+        try:
+            if self._fd < 0 or not self._in_place():
+                self._open()
+            self._append(line)
+            if durable:
+                os.fsync(self._fd)
+            self._retry_at = 0.0
+        except OSError as error:
+            self._retry_at = time.monotonic() + RETRY_S
+            if not self._warned:
+                self._warned = True
+                reason = error.strerror or str(error)
+                to_stderr(f"conv2d.logging: cannot write {self._name}: {reason}; lines follow here\n".encode())
+            to_stderr(line)
+
+    def close(self) -> None:
+        """Close the file; a later write opens it again."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _in_place(self) -> bool:
+        try:
+            return self.path.stat().st_ino == self._inode
+        except OSError:
+            return False
+
+    def _open(self) -> None:
+        self.close()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        self._fd = os.open(self._name, flags, 0o644)
+        status = os.fstat(self._fd)
+        self._inode = status.st_ino
+        # A process killed on a full disk can leave half a line; ours must not grow on to it.
+        last = os.pread(self._fd, 1, status.st_size - 1) if status.st_size and hasattr(os, "pread") else b"\n"
+        self._torn = last not in (b"\n", b"")
+
+    def _append(self, line: bytes) -> None:
+        data = b"\n" + line if self._torn else line
+        written = os.write(self._fd, data)
+        self._torn = written < len(data)
+        if self._torn:
+            # A nearly full disk takes part of a line: the rest cannot follow atomically, so say it whole elsewhere.
+            raise OSError(28, f"only {written} of {len(data)} bytes were taken")
+
+
+def to_stderr(line: bytes) -> None:
+    """Write bytes to standard error; when even that is closed, there is nobody left to tell."""
+    try:
+        stream = sys.stderr
+        buffer = getattr(stream, "buffer", None)
+        if buffer is None:
+            stream.write(line.decode("utf-8", "replace"))
+        else:
+            stream.flush()
+            buffer.write(line)
+            buffer.flush()
+    except (OSError, ValueError, AttributeError):
+        return

@@ -1,0 +1,472 @@
+"""Set up logging, and log typed events.
+
+A typed event is a function: its arguments are the event's fields, so that every program writes the same names and a
+query written once holds for all of them. Everything else is logged with the logger that `setup_logging` returns, or
+with ``structlog.get_logger()``.
+
+Example
+-------
+>>> import json, tempfile, pathlib
+>>> from conv2d.logging.structured import log_fsq_config, setup_logging, shutdown_logging
+>>> file = pathlib.Path(tempfile.mkdtemp()) / "training.log"
+>>> log = setup_logging(name="conv2d", output_file=file, console="off")
+>>> log_fsq_config(levels=[8, 6, 5], embedding_dim=64, codebook_size=240)
+>>> shutdown_logging()
+>>> record = json.loads(file.read_text())
+>>> record["event"], record["levels"], record["codebook_size"], record["seq"]
+('fsq_config', [8, 6, 5], 240, 0)
+"""
+
+import atexit
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Protocol, cast
+
+import structlog
+from conv2d.logging._capture import Capture
+from conv2d.logging._levels import LEVELS, check_level
+from conv2d.logging._pipeline import CONSOLES, Console, Output, Pipeline, make_file, new_run_id
+
+__all__ = [
+    "Logger",
+    "get_logger",
+    "log_clustering",
+    "log_config",
+    "log_data_processing",
+    "log_epoch",
+    "log_exception",
+    "log_fsq_config",
+    "log_merge",
+    "log_metrics",
+    "log_qa_issue",
+    "log_seeds",
+    "log_smoothing",
+    "setup_logging",
+    "shutdown_logging",
+]
+
+
+class Logger(Protocol):
+    """What a logger can do: structlog's bound logger, seen by a type checker."""
+
+    def debug(self, event: str, *args: object, **fields: object) -> None:
+        """Log at level debug."""
+        ...
+
+    def info(self, event: str, *args: object, **fields: object) -> None:
+        """Log at level info."""
+        ...
+
+    def warning(self, event: str, *args: object, **fields: object) -> None:
+        """Log at level warning."""
+        ...
+
+    def error(self, event: str, *args: object, **fields: object) -> None:
+        """Log at level error."""
+        ...
+
+    def critical(self, event: str, *args: object, **fields: object) -> None:
+        """Log at level critical."""
+        ...
+
+    def exception(self, event: str, *args: object, **fields: object) -> None:
+        """Log at level error, with the exception that is being handled."""
+        ...
+
+    def bind(self, **fields: object) -> "Logger":
+        """Return a logger that adds `fields` to each of its records."""
+        ...
+
+
+class _State:
+    """The one configuration of the process."""
+
+    pipeline: Pipeline | None = None
+    name = "conv2d"
+    capture = Capture()
+
+
+def setup_logging(
+    name: str = "conv2d",
+    output_file: str | os.PathLike[str] | None = None,
+    level: str | int = "info",
+    console: Console = "auto",
+    *,
+    run_id: str | None = None,
+    fsync: str | int | None = None,
+    capture_stdlib: bool = True,
+    capture_warnings: bool = True,
+) -> Logger:
+    """Send log records to a file and the console, as JSON lines; calling it again replaces the configuration.
+
+    Every record has ``ts`` (UTC, nanoseconds), ``level``, ``logger``, ``event``, ``run_id``, ``host``, ``pid``,
+    ``thread``, then the fields of the context (``structlog.contextvars``), of the logger and of the call, and last
+    ``seq``, which counts the process's records from 0, so that a gap shows. A field with one of these names gets a
+    trailing underscore. ``structlog`` is configured for the whole process. Logging never raises into the program.
+
+    Parameters
+    ----------
+    name
+        The logger's name.
+    output_file
+        File to append to; one ``write`` a record, so several processes may share it. None for no file. A file that
+        cannot be written is not an error: one warning, and the records, go to standard error.
+    level
+        Lowest level that is logged: debug, info, warning, error or critical, or the standard library's number.
+    console
+        What goes to standard error: "json" lines, "pretty" lines for people, "off", or "auto", which is pretty on a
+        terminal and JSON elsewhere.
+    run_id
+        Identifies the run in every record; by default the environment's CONV2D_RUN_ID, or a new one.
+    fsync
+        Wait for the disk after each record of this level or above. None leaves that to the operating system: a record
+        then survives a killed program, not a power cut.
+    capture_stdlib, capture_warnings
+        Bring in records of the standard library's ``logging``, and Python's warnings.
+
+    Returns
+    -------
+    Logger
+        A structlog logger.
+
+    Raises
+    ------
+    ValueError
+        If `level`, `fsync` or `console` is not one of its values.
+
+    Example
+    -------
+    >>> log = setup_logging(name="docs", console="off", level="warning")
+    >>> log.warning("clock_drift", device="collar", ppm=41.5)
+    >>> shutdown_logging()
+    """
+    lowest = check_level(level)
+    if console not in CONSOLES:
+        raise ValueError(f"console must be one of {', '.join(CONSOLES)}; got {console!r}")
+    durable_from = None if fsync is None else LEVELS[check_level(fsync, "fsync")]
+    shutdown_logging()
+    pipeline = Pipeline(make_file(output_file), console, durable_from, run_id or new_run_id())
+    _State.pipeline, _State.name = pipeline, name
+    structlog.configure(
+        processors=[pipeline.process],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[lowest]),
+        logger_factory=lambda *args: Output(str(args[0]) if args else name),
+        cache_logger_on_first_use=False,
+    )
+    if capture_stdlib:
+        _State.capture.stdlib(pipeline, lowest)
+    if capture_warnings:
+        _State.capture.warnings(pipeline)
+    return get_logger(name)
+
+
+def shutdown_logging() -> None:
+    """Close the file and undo what `setup_logging` changed in ``logging``, ``warnings`` and structlog.
+
+    Called at exit by itself. Without a set-up it does nothing.
+
+    Example
+    -------
+    >>> shutdown_logging()
+    """
+    pipeline, _State.pipeline = _State.pipeline, None
+    if pipeline is None:
+        return
+    _State.capture.undo()
+    structlog.reset_defaults()
+    with pipeline.lock:
+        if pipeline.file is not None:
+            pipeline.file.close()
+
+
+def get_logger(name: str | None = None) -> Logger:
+    """Return a logger; before any `setup_logging`, it writes to standard error.
+
+    Parameters
+    ----------
+    name
+        Its name; by default the one given to `setup_logging`.
+
+    Returns
+    -------
+    Logger
+        A structlog logger.
+
+    Example
+    -------
+    >>> log = get_logger("conv2d.docs").bind(subject="rex")
+    """
+    if _State.pipeline is None and not structlog.is_configured():
+        setup_logging(capture_stdlib=False, capture_warnings=False)
+    return cast(Logger, structlog.get_logger(name or _State.name).bind())
+
+
+def log_config(config: Mapping[str, object], *, source: str | os.PathLike[str] | None = None) -> None:
+    """Log the resolved configuration of a run, as event ``config``.
+
+    Parameters
+    ----------
+    config
+        The configuration; values whose key names a secret are redacted.
+    source
+        The file it came from.
+
+    Example
+    -------
+    >>> setup_logging(console="off") and log_config({"model": {"levels": [8, 6, 5]}}, source="conf/exp/dogs.yaml")
+    """
+    get_logger().info("config", config=config, **_given(source=source))
+
+
+def log_seeds(**seeds: int) -> None:
+    """Log the seeds of a run by name, as event ``seeds``.
+
+    Parameters
+    ----------
+    **seeds
+        Each generator's seed.
+
+    Raises
+    ------
+    TypeError
+        If a seed is no whole number.
+
+    Example
+    -------
+    >>> log_seeds(python=7, numpy=7, torch=7)
+    """
+    for name, seed in seeds.items():
+        _check_whole(name, seed)
+    get_logger().info("seeds", seeds=seeds)
+
+
+def log_fsq_config(levels: Sequence[int], embedding_dim: int, codebook_size: int | None = None) -> None:
+    """Log the quantiser's configuration, as event ``fsq_config``.
+
+    Parameters
+    ----------
+    levels
+        Number of levels of each scalar, each at least 2, e.g. ``[8, 6, 5]``.
+    embedding_dim
+        Tokens per window, at least 1.
+    codebook_size
+        Number of codes. It follows from `levels`; when given, it is checked.
+
+    Raises
+    ------
+    TypeError
+        If a number is not whole.
+    ValueError
+        If a level is below 2, `embedding_dim` below 1, or `codebook_size` is not the product of `levels`.
+
+    Example
+    -------
+    >>> log_fsq_config(levels=[8, 6, 5], embedding_dim=64)
+    >>> log_fsq_config(levels=[8, 6, 5], embedding_dim=64, codebook_size=256)
+    Traceback (most recent call last):
+        ...
+    ValueError: codebook_size must be the product of levels [8, 6, 5], which is 240; got 256
+    """
+    whole = [_check_whole(f"levels[{place}]", level) for place, level in enumerate(levels)]
+    if not whole or min(whole) < 2:
+        raise ValueError(f"levels must be one or more whole numbers, each at least 2; got {whole}")
+    if _check_whole("embedding_dim", embedding_dim) < 1:
+        raise ValueError(f"embedding_dim must be at least 1; got {embedding_dim}")
+    size = math.prod(whole)
+    if codebook_size is not None and _check_whole("codebook_size", codebook_size) != size:
+        raise ValueError(f"codebook_size must be the product of levels {whole}, which is {size}; got {codebook_size}")
+    get_logger().info("fsq_config", levels=whole, embedding_dim=int(embedding_dim), codebook_size=size)
+
+
+def log_clustering(method: str, n_clusters: int, n_samples: int, **details: object) -> None:
+    """Log a clustering, as event ``clustering``.
+
+    Parameters
+    ----------
+    method
+        E.g. ``"gmm"``.
+    n_clusters, n_samples
+        What came out and what went in.
+    **details
+        Scores and the like.
+
+    Example
+    -------
+    >>> log_clustering("gmm", n_clusters=7, n_samples=2400, bic=-1520.25)
+    """
+    counts = {"n_clusters": _check_whole("n_clusters", n_clusters), "n_samples": _check_whole("n_samples", n_samples)}
+    get_logger().info("clustering", **{**details, "method": method, **counts})
+
+
+def log_merge(kept: int, merged: Sequence[int], reason: str, **details: object) -> None:
+    """Log that motifs were merged, as event ``merge``.
+
+    Parameters
+    ----------
+    kept
+        Id of the motif that stays.
+    merged
+        Ids that now mean the same.
+    reason
+        Why, for the audit trail.
+    **details
+        Distances, counts and the like.
+
+    Example
+    -------
+    >>> log_merge(kept=2, merged=[5], reason="centres closer than 0.1", distance=0.04)
+    """
+    ids = [_check_whole("merged", one) for one in merged]
+    get_logger().info("merge", **{**details, "kept": _check_whole("kept", kept), "merged": ids, "reason": reason})
+
+
+def log_smoothing(policy: str, n_changed: int, n_steps: int, **details: object) -> None:
+    """Log a smoothing of labels, as event ``smoothing``.
+
+    Parameters
+    ----------
+    policy
+        E.g. ``"median_hysteresis"``.
+    n_changed, n_steps
+        Labels that changed, of how many.
+    **details
+        The policy's settings.
+
+    Example
+    -------
+    >>> log_smoothing("median_hysteresis", n_changed=31, n_steps=2400, min_dwell=5, window_size=7)
+    """
+    counts = {"n_changed": _check_whole("n_changed", n_changed), "n_steps": _check_whole("n_steps", n_steps)}
+    get_logger().info("smoothing", **{**details, "policy": policy, **counts})
+
+
+def log_qa_issue(check: str, message: str, *, subject: str | None = None, **details: object) -> None:
+    """Log a fault found in the data, as event ``qa_issue`` at level warning.
+
+    Parameters
+    ----------
+    check
+        Which check found it, e.g. ``"gap"``.
+    message
+        What is wrong, for people.
+    subject
+        Whose recording.
+    **details
+        Where and how much.
+
+    Example
+    -------
+    >>> log_qa_issue("gap", "0.8 s without samples", subject="rex", device="collar", start_s=12.5, seconds=0.8)
+    """
+    get_logger().warning("qa_issue", **{**details, "check": check, "message": message, **_given(subject=subject)})
+
+
+def log_data_processing(step: str, n_in: int, n_out: int, **details: object) -> None:
+    """Log one step of data processing, as event ``data_processing``.
+
+    Parameters
+    ----------
+    step
+        E.g. ``"resample"``.
+    n_in, n_out
+        Items before and after.
+    **details
+        What was repaired, dropped or chosen.
+
+    Example
+    -------
+    >>> log_data_processing("windows", n_in=360_000, n_out=7_120, dropped_impure=80)
+    """
+    counts = {"n_in": _check_whole("n_in", n_in), "n_out": _check_whole("n_out", n_out)}
+    get_logger().info("data_processing", **{**details, "step": step, **counts})
+
+
+def log_epoch(epoch: int, n_epochs: int | None = None, **metrics: object) -> None:
+    """Log the end of an epoch, as event ``epoch``.
+
+    Parameters
+    ----------
+    epoch
+        Which one.
+    n_epochs
+        Of how many.
+    **metrics
+        E.g. ``train_loss=0.31``.
+
+    Example
+    -------
+    >>> log_epoch(3, 20, train_loss=0.31, val_macro_f1=0.88)
+    """
+    total = {} if n_epochs is None else {"n_epochs": _check_whole("n_epochs", n_epochs)}
+    get_logger().info("epoch", **{**metrics, "epoch": _check_whole("epoch", epoch), **total})
+
+
+def log_metrics(split: str, metrics: Mapping[str, object], **details: object) -> None:
+    """Log final figures, as event ``metrics``.
+
+    Parameters
+    ----------
+    split
+        What they were computed on, e.g. ``"test"``.
+    metrics
+        Name to figure; intervals may be nested.
+    **details
+        E.g. ``n_subjects=17``.
+
+    Example
+    -------
+    >>> log_metrics("test", {"accuracy": 0.91, "ece": 0.03}, n_subjects=17)
+    """
+    get_logger().info("metrics", **{**details, "split": split, "metrics": metrics})
+
+
+def log_exception(error: BaseException, event: str = "exception", **details: object) -> None:
+    """Log an exception with its traceback, as event ``exception`` at level error; it is not raised.
+
+    Parameters
+    ----------
+    error
+        The exception.
+    event
+        Another name for the event.
+    **details
+        What was being done.
+
+    Example
+    -------
+    >>> log_exception(ValueError("no such label"), step="evaluate")
+    >>> shutdown_logging()
+    """
+    get_logger().error(event, **{**details, "exc_info": error})
+
+
+def _given(**fields: object) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _check_whole(argument: str, value: object) -> int:
+    """Return a whole number, be it Python's or numpy's."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{argument} must be a whole number; got {value!r} ({type(value).__name__})")
+    return int(cast(int, value))
+
+
+def _before_fork() -> None:
+    if _State.pipeline is not None:
+        _State.pipeline.lock.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    if _State.pipeline is not None:
+        _State.pipeline.lock.release()
+
+
+def _after_fork_in_child() -> None:
+    if _State.pipeline is not None:
+        _State.pipeline.start_process()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+atexit.register(shutdown_logging)

@@ -1,0 +1,51 @@
+"""Classification and calibration figures with confidence intervals over subjects.
+
+Pure functions on numpy arrays, results in frozen dataclasses. Everywhere: a window labelled −1 is ignored, sums run in
+float64, probabilities are float32 or float64 with rows that sum to 1, and what is undefined is NaN, never 0.
+"""
+
+from ._bootstrap import Interval, bootstrap_ci
+from ._calibration import (
+    Reliability,
+    calibration_error,
+    classwise_ece,
+    expected_calibration_error,
+    reliability,
+)
+from ._classification import (
+    ClassificationReport,
+    accuracy,
+    balanced_accuracy,
+    classification_report,
+    confusion_matrix,
+    f1_score,
+)
+from ._evaluation import Evaluation, SubjectScore, evaluate_probabilities
+from ._losses import brier_score, nll
+from ._temperature import TemperatureScaler, softmax
+from .core import Metrics, MetricsCalculator
+
+__all__ = [
+    "ClassificationReport",
+    "Evaluation",
+    "Interval",
+    "Metrics",
+    "MetricsCalculator",
+    "Reliability",
+    "SubjectScore",
+    "TemperatureScaler",
+    "accuracy",
+    "balanced_accuracy",
+    "bootstrap_ci",
+    "brier_score",
+    "calibration_error",
+    "classification_report",
+    "classwise_ece",
+    "confusion_matrix",
+    "evaluate_probabilities",
+    "expected_calibration_error",
+    "f1_score",
+    "nll",
+    "reliability",
+    "softmax",
+]

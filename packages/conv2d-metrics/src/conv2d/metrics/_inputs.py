@@ -1,0 +1,168 @@
+"""What every figure takes: labels, predictions and probabilities, checked once and stripped of ignored windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+IGNORE = -1
+"""The label of a window that no figure counts."""
+
+ROW_SUM_TOLERANCE = 1e-4
+"""How far from 1 a row of probabilities may sum: room for a float32 softmax over many classes, none for logits."""
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+Probabilities = npt.NDArray[np.floating[Any]]
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Labelled windows with a predicted class each; ignored windows are gone.
+
+    ``kept`` marks, in the caller's flattened order, the windows that stayed.
+    """
+
+    y_true: IntArray
+    y_pred: IntArray
+    n_classes: int
+    kept: BoolArray
+
+
+@dataclass(frozen=True)
+class Scored(Predicted):
+    """`Predicted` with probabilities: ``y_pred`` is the top class (ties: lowest index), at this ``confidence``."""
+
+    y_prob: Probabilities
+    confidence: FloatArray
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which group each window belongs to: ``names (G,)`` sorted, ``codes (N,)`` into them."""
+
+    names: npt.NDArray[Any]
+    codes: IntArray
+
+    @property
+    def n(self) -> int:
+        """Number of groups."""
+        return len(self.names)
+
+
+def integers(name: str, values: npt.ArrayLike) -> IntArray:
+    """View integer ``values`` of any shape as int64; anything else is refused, never rounded."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name}: class indices must be integers, got dtype {array.dtype}. "
+            "Map class names to 0..K-1 first, and −1 to the windows to ignore."
+        )
+    return array.astype(np.int64, copy=False)
+
+
+def class_labels(name: str, values: npt.ArrayLike) -> IntArray:
+    """Take class indices from −1 (ignore) upwards, any shape."""
+    array = integers(name, values)
+    if array.size and array.min() < IGNORE:
+        raise ValueError(f"{name}: a label is −1 (ignore) or a class index from 0; the smallest here is {array.min()}.")
+    return array
+
+
+def floats(name: str, values: npt.ArrayLike) -> Probabilities:
+    """Take a float32 or float64 array; other types are refused, never cast."""
+    array = np.asarray(values)
+    if array.dtype.name not in ("float32", "float64"):
+        raise TypeError(f"{name}: must be float32 or float64, got dtype {array.dtype}.")
+    return array
+
+
+def predicted(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_classes: int | None = None) -> Predicted:
+    """Check labels against predictions (same shape) and drop the ignored."""
+    true = class_labels("y_true", y_true)
+    pred = integers("y_pred", y_pred)
+    if true.shape != pred.shape:
+        raise ValueError(f"y_pred: must have the shape of y_true {true.shape}, got {pred.shape}.")
+    kept = (true != IGNORE).ravel()
+    true, pred = _select(true.ravel(), kept), _select(pred.ravel(), kept)
+    if pred.size and pred.min() < 0:
+        raise ValueError(
+            f"y_pred: a prediction is a class index from 0; {pred.min()} came for a labelled window. "
+            "To leave a window out of the score, set its y_true to −1."
+        )
+    highest = int(max(true.max(), pred.max())) if true.size else -1
+    if n_classes is not None and highest >= n_classes:
+        raise ValueError(f"n_classes={n_classes}: class indices must be below it, but {highest} occurs.")
+    return Predicted(true, pred, highest + 1 if n_classes is None else n_classes, kept)
+
+
+def scored(y_true: npt.ArrayLike, y_prob: npt.ArrayLike) -> Scored:
+    """Check labels ``(...)`` against probabilities ``(..., K)`` and drop the ignored."""
+    true = class_labels("y_true", y_true)
+    prob = floats("y_prob", y_prob)
+    if prob.ndim != true.ndim + 1 or prob.shape[:-1] != true.shape or prob.shape[-1] == 0:
+        raise ValueError(
+            f"y_prob: must be y_true's shape plus a class axis, {(*true.shape, 'K')}, got {prob.shape}. "
+            "For two classes given as one probability p, pass np.stack([1 - p, p], axis=-1)."
+        )
+    n_classes = prob.shape[-1]
+    kept = (true != IGNORE).ravel()
+    true, prob = _select(true.ravel(), kept), _select(prob.reshape(-1, n_classes), kept)
+    if true.size and true.max() >= n_classes:
+        raise ValueError(f"y_true: label {true.max()} has no column in y_prob, which has {n_classes} classes.")
+    check_rows("y_prob", prob)
+    top = prob.argmax(axis=1)
+    confidence = np.take_along_axis(prob, top[:, None], axis=1)[:, 0].astype(np.float64)
+    return Scored(true, top, n_classes, kept, prob, confidence)
+
+
+def check_rows(name: str, prob: Probabilities) -> None:
+    """Refuse ``(N, K)`` that is not one probability distribution a row."""
+    if not prob.size:
+        return
+    if not prob.min() >= 0:  # also true for NaN, which min() hands on
+        row = int(np.flatnonzero(~(prob >= 0).all(axis=1))[0])
+        raise ValueError(f"{name}: probabilities must be ≥ 0 and finite; row {row} is {prob[row]}.")
+    sums = prob @ np.ones(prob.shape[1], dtype=prob.dtype)
+    off = np.abs(sums - 1) > ROW_SUM_TOLERANCE
+    if off.any():
+        row = int(np.flatnonzero(off)[0])
+        raise ValueError(
+            f"{name}: every row must sum to 1 within {ROW_SUM_TOLERANCE:g}; {off.sum()} of {len(off)} do not, "
+            f"first row {row} with {sums[row]:.6g}. Logits go through `softmax` or `TemperatureScaler.transform` first."
+        )
+
+
+def grouped(groups: npt.ArrayLike, kept: BoolArray) -> Groups:
+    """Find the groups of the kept windows; a group whose windows are all ignored is not one."""
+    array = np.asarray(groups).ravel()
+    if len(array) != len(kept):
+        raise ValueError(f"groups: one per window, {len(kept)}, are needed, got {len(array)}.")
+    if array.dtype.kind == "O" and all(isinstance(name, str) for name in array):
+        array = array.astype(np.str_)  # how data frames hand text over
+    if array.dtype.kind not in "iuU":
+        raise TypeError(f"groups: must be integers or text (one name a window), got dtype {array.dtype}.")
+    names, codes = np.unique(_select(array, kept), return_inverse=True)
+    return Groups(names, codes.astype(np.int64, copy=False))
+
+
+def choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Refuse a word that is not one of ``allowed``."""
+    if value not in allowed:
+        raise ValueError(f"{name}: must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
+
+
+def whole(name: str, value: int, at_least: int) -> None:
+    """Refuse a count below ``at_least``."""
+    if value < at_least:
+        raise ValueError(f"{name}: must be a whole number of at least {at_least}, got {value}.")
+
+
+def _select(array: npt.NDArray[_Scalar], kept: BoolArray) -> npt.NDArray[_Scalar]:
+    return array if kept.all() else array[kept]

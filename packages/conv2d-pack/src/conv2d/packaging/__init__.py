@@ -1,0 +1,26 @@
+"""Model bundles that can be trusted: build, verify, list."""
+
+from conv2d.packaging._bundle import Bundle
+from conv2d.packaging._create import create_bundle
+from conv2d.packaging._export import export_onnx
+from conv2d.packaging._findings import BundleError, BundleNotFoundError, Finding, MissingToolError, Verdict
+from conv2d.packaging._model import OnnxModel
+from conv2d.packaging._samples import Samples
+from conv2d.packaging._store import find_bundle, list_bundles
+from conv2d.packaging._verify import verify_bundle
+
+__all__ = [
+    "Bundle",
+    "BundleError",
+    "BundleNotFoundError",
+    "Finding",
+    "MissingToolError",
+    "OnnxModel",
+    "Samples",
+    "Verdict",
+    "create_bundle",
+    "export_onnx",
+    "find_bundle",
+    "list_bundles",
+    "verify_bundle",
+]

@@ -1,0 +1,127 @@
+"""The commands of `conv2d pack`: a typer group, mounted by the training app and usable alone without torch.
+
+Run alone as ``python -m conv2d.packaging``. Results go to stdout (with ``--json`` one JSON value and nothing else),
+messages to stderr. Exit codes: 0 ok, 1 verification failed, 2 no such bundle, 3 damaged bundle, 5 missing tool.
+"""
+
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from conv2d.packaging._bundle import Bundle
+from conv2d.packaging._findings import BundleError, BundleNotFoundError, MissingToolError
+from conv2d.packaging._store import find_bundle, list_bundles
+from conv2d.packaging._verify import verify_bundle
+
+app = typer.Typer(help="Verify, list and show model bundles.", no_args_is_help=True, add_completion=False)
+
+Which = Annotated[str, typer.Argument(metavar="ID|PATH", help="The first digits of a bundle's id, or its folder.")]
+Root = Annotated[Path, typer.Option("--root", help="The folder that holds bundles.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout.")]
+_ROOT = Path("artifacts")
+
+
+@contextmanager
+def errors() -> Generator[None]:
+    """Tell a user's mistake in one paragraph on stderr and end with the documented exit code."""
+    try:
+        yield
+    except (BundleError, MissingToolError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        code = {BundleNotFoundError: 2, MissingToolError: 5}.get(type(error), 3)
+        raise typer.Exit(code) from error
+
+
+@app.command()
+def verify(which: Which, root: Root = _ROOT, as_json: Json = False) -> None:
+    """Check every hash and run the stored sample windows again; exit 1 on any finding."""
+    with errors():
+        path = find_bundle(root, which)
+    verdict = verify_bundle(path)
+    if as_json:
+        _print_json(verdict.to_dict())
+    elif verdict.ok:
+        typer.echo(f"ok {verdict.id}: every file is as listed, {verdict.samples} sample windows reproduced")
+        for note in verdict.not_verified:
+            typer.echo(f"not verified here: {note}")
+    for finding in verdict.findings:
+        typer.echo(f"finding: {finding}", err=True)
+    if not verdict.ok:
+        typer.echo(f"{path}: {len(verdict.findings)} finding(s); this bundle must not be used", err=True)
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_(
+    root: Root = _ROOT,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Whole ids, and the targets of each.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the bundles in a folder, the oldest first; hashes are checked, models are not run."""
+    rows: list[dict[str, Any]] = []
+    with errors():
+        for path in list_bundles(root):
+            try:
+                rows.append({"state": "sound", **_summary(Bundle.open(path))})
+            except BundleError as error:
+                rows.append({"state": "damaged", "id": path.name, "path": str(path), "problem": str(error)})
+    if as_json:
+        _print_json(rows)
+        return
+    if not rows:
+        typer.echo(f"no bundles in {root}", err=True)
+    for row in rows:
+        name = row["id"] if verbose else row["id"][:12]
+        if row["state"] == "damaged":
+            typer.echo(f"{name}  damaged  {row['problem']}")
+            continue
+        typer.echo(f"{name}  sound  {row['version']}  {row['bytes']} bytes  {len(row['labels'])} labels")
+        for target, told in row["targets"].items() if verbose else ():
+            typer.echo(f"    {target}: {told}")
+
+
+@app.command()
+def show(which: Which, root: Root = _ROOT, as_json: Json = False) -> None:
+    """Show what a bundle holds: labels, metrics, targets and files."""
+    with errors():
+        bundle = Bundle.open(find_bundle(root, which))
+    summary = _summary(bundle)
+    if as_json:
+        _print_json({**summary, "metrics": dict(bundle.metrics), "files": bundle.manifest["files"]})
+        return
+    for key in ("id", "path", "version", "commit_sha"):
+        typer.echo(f"{key:<10}  {summary[key]}")
+    typer.echo(f"labels      {', '.join(bundle.labels)}")
+    for target, told in summary["targets"].items():
+        typer.echo(f"target      {target}: {told}")
+    typer.echo("metrics")
+    typer.echo(json.dumps(dict(bundle.metrics), indent=2, sort_keys=True, ensure_ascii=False))
+    typer.echo("files")
+    for name, entry in bundle.manifest["files"].items():
+        typer.echo(f"  {entry['sha256'][:12]}  {entry['size']:>10}  {name}")
+
+
+def _summary(bundle: Bundle) -> dict[str, Any]:
+    return {
+        "id": bundle.id,
+        "path": str(bundle.path),
+        "version": bundle.version,
+        "commit_sha": bundle.manifest["commit_sha"],
+        "labels": list(bundle.labels),
+        "bytes": sum(entry["size"] for entry in bundle.manifest["files"].values()),
+        "targets": {name: _told(entry) for name, entry in bundle.manifest["targets"].items()},
+    }
+
+
+def _told(target: dict[str, Any]) -> str:
+    if target["status"] == "built":
+        return "built"
+    return f"not built ({target['reason']}; next: {target['next']})"
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False))

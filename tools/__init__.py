@@ -1,0 +1,1 @@
+"""Tools of this repository, each run from its root as ``python -m tools.<name>``."""
