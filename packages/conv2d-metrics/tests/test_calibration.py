@@ -1,10 +1,17 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 import sklearn.metrics as peer
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.calibration import calibration_curve
+
 from conv2d.metrics import (
     brier_score,
     calibration_error,
@@ -13,10 +20,6 @@ from conv2d.metrics import (
     nll,
     reliability,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
-from sklearn.calibration import calibration_curve
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -37,7 +40,8 @@ def test_binned_vectors(vector, closed):
     np.testing.assert_array_equal(diagram.correct_sum, vector[f"expected__bin_correct_sum_{closed}"])
     ece = expected_calibration_error(y_true, y_prob, n_bins=n_bins, closed=closed)
     assert ece == pytest.approx(vector[f"expected__ece_{closed}"], abs=1e-12)
-    for name, norm in (("rmsce", "l2"), ("mce", "max"), ("avgce", "mean")):
+    norms: Any = {"rmsce": "l2", "mce": "max", "avgce": "mean"}
+    for name, norm in norms.items():
         error = calibration_error(y_true, y_prob, norm=norm, n_bins=n_bins, closed=closed)
         assert error == pytest.approx(vector[f"expected__{name}_{closed}"], abs=1e-12), name
     error = classwise_ece(y_true, y_prob, n_bins=n_bins, closed=closed)
@@ -82,7 +86,8 @@ def test_order_bounds_and_norms(seed, n_bins, scheme, closed):
     y_true[0] = 0
     how = {"n_bins": n_bins, "scheme": scheme, "closed": closed}
     order = np.random.default_rng(seed).permutation(60)
-    errors = {norm: calibration_error(y_true, y_prob, norm=norm, **how) for norm in ("l1", "l2", "max", "mean")}
+    norms: Any = ("l1", "l2", "max", "mean")
+    errors = {norm: calibration_error(y_true, y_prob, norm=norm, **how) for norm in norms}
     for norm, error in errors.items():
         assert calibration_error(y_true[order], y_prob[order], norm=norm, **how) == pytest.approx(error, abs=1e-14)
     assert 0 <= errors["l1"] <= errors["l2"] + 1e-15 <= errors["max"] + 2e-15 <= 1
@@ -112,8 +117,8 @@ def test_confidences_on_edges_go_where_the_closure_says(eighths, n_bins):
     confidence = np.maximum(eighths, 8 - eighths) / 8
     y_prob = np.stack([confidence, 1 - confidence], axis=1)
     edges = np.linspace(0, 1, n_bins + 1)
-    right = [sum((lo < c or lo == 0) and c <= hi for c in confidence) for lo, hi in zip(edges, edges[1:], strict=False)]
-    left = [sum(lo <= c and (c < hi or hi == 1) for c in confidence) for lo, hi in zip(edges, edges[1:], strict=False)]
+    right = [sum((lo < c or lo == 0) and c <= hi for c in confidence) for lo, hi in pairwise(edges)]
+    left = [sum(lo <= c and (c < hi or hi == 1) for c in confidence) for lo, hi in pairwise(edges)]
     labels = np.zeros(30, dtype=np.int64)
     np.testing.assert_array_equal(reliability(labels, y_prob, n_bins=n_bins).counts, right)
     np.testing.assert_array_equal(reliability(labels, y_prob, n_bins=n_bins, closed="left").counts, left)

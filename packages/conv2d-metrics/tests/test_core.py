@@ -5,9 +5,10 @@ import math
 import subprocess
 import sys
 
-import conv2d.metrics as metrics
 import numpy as np
 import pytest
+
+import conv2d.metrics as metrics
 from conv2d.metrics.core import MetricsCalculator
 
 Y_TRUE = [0, 1, 2, -1, 1]
@@ -50,7 +51,7 @@ def test_probabilities_alone_predict_their_top_class():
 def test_labels_alone_give_their_number():
     found = MetricsCalculator().compute_all(Y_TRUE)
     assert found.to_dict() == {"n_windows": 4}
-    with pytest.raises(AttributeError, match="accuracy: absent, .* without y_pred or y_prob"):
+    with pytest.raises(AttributeError, match=r"accuracy: absent, .* without y_pred or y_prob"):
         _ = found.accuracy
 
 
@@ -65,14 +66,15 @@ def test_metrics_are_frozen_values():
     one, same = (MetricsCalculator().compute_all(Y_TRUE, Y_PRED) for _ in range(2))
     assert one == same
     assert hash(one) == hash(same)
-    assert one != MetricsCalculator().compute_all(Y_TRUE, Y_TRUE[:3] + [0, 1])
+    assert one != MetricsCalculator().compute_all(Y_TRUE, [*Y_TRUE[:3], 0, 1])
     assert repr(one).startswith("Metrics(n_windows=4, accuracy=0.75,")
     with pytest.raises(AttributeError, match="frozen"):
         one.accuracy = 1.0
     with pytest.raises(AttributeError, match="frozen"):
         del one.accuracy
+    misspelt = "acuracy"
     with pytest.raises(AttributeError, match="acuracy: no such figure; there are n_windows, accuracy"):
-        _ = one.acuracy
+        getattr(one, misspelt)
 
 
 def test_no_labelled_window_is_undefined_and_says_so():
@@ -84,7 +86,7 @@ def test_no_labelled_window_is_undefined_and_says_so():
 
 
 def test_a_prediction_outside_the_classes_of_y_prob_is_refused():
-    with pytest.raises(ValueError, match="n_classes=2: .* 3 occurs"):
+    with pytest.raises(ValueError, match=r"n_classes=2: .* 3 occurs"):
         MetricsCalculator().compute_all([0], [3], [[0.5, 0.5]])
 
 

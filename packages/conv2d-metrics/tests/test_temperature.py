@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
-from conv2d.metrics import TemperatureScaler, nll, softmax
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from scipy.special import softmax as peer_softmax
+
+from conv2d.metrics import TemperatureScaler, nll, softmax
 
 
 def mean_nll(logits, labels, temperature):
@@ -50,8 +52,10 @@ def test_no_other_temperature_is_better(seed, log_size, n_classes):
     logits[np.arange(40), labels] += 0.5
     size = 10.0**log_size
     scaler = TemperatureScaler().fit(logits * size, labels)
-    found = minimize_scalar(lambda beta: mean_nll(logits * beta, labels, 1.0), bounds=(0, 50), method="bounded")
-    assert mean_nll(logits * size, labels, scaler.temperature) <= found.fun + 1e-9
+    found: Any = minimize_scalar(lambda beta: mean_nll(logits * beta, labels, 1.0), bounds=(0, 50), method="bounded")
+    # Where the best T is infinite, ours leaves logits of at most 1/1000, so at most 2/1000 of NLL.
+    room = 2e-3 if scaler.status == "anticorrelated" else 1e-9
+    assert mean_nll(logits * size, labels, scaler.temperature) <= found.fun + room
     if scaler.status == "interior":
         assert size / scaler.temperature == pytest.approx(found.x, abs=1e-4)
 
@@ -107,14 +111,15 @@ def test_softmax_agrees_with_scipy(seed, dtype, temperature):
     prob = softmax(logits, temperature)
     assert prob.dtype == dtype
     exact = peer_softmax(logits.astype(np.float64) / temperature, axis=1)
-    np.testing.assert_allclose(prob, exact, rtol=4 * np.finfo(dtype).eps, atol=np.finfo(dtype).tiny)
+    # exp(x) is off by about |x|·eps of itself, and |x|·exp(x) < 1: a few eps of the whole.
+    np.testing.assert_allclose(prob, exact, rtol=0, atol=8 * float(np.finfo(dtype).eps))
     assert nll(prob.argmax(axis=1), prob) >= 0  # the rows pass as probabilities
 
 
 def test_one_window_alone_equals_the_same_window_in_a_batch():
     logits = (np.random.default_rng(3).normal(size=(1000, 7)) * 20).astype(np.float32)
     alone = np.concatenate([softmax(row[None]) for row in logits])
-    np.testing.assert_allclose(alone, softmax(logits), rtol=np.finfo(np.float32).eps)
+    np.testing.assert_allclose(alone, softmax(logits), rtol=float(np.finfo(np.float32).eps))
 
 
 def test_softmax_of_huge_logits():

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,17 @@ import numpy as np
 import onnx
 import pytest
 import yaml
-from conftest import LABELS, arguments, make_model, make_samples, make_windows
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conv2d.packaging import Bundle, BundleError, OnnxModel, Samples, create_bundle, list_bundles, verify_bundle
+from conv2d.packaging.testing import small_arguments, small_model, small_samples, small_windows
+
+
+def edit_model(change: Callable[[onnx.ModelProto], object]) -> bytes:
+    model = onnx.load_model_from_string(small_model())
+    change(model)
+    return model.SerializeToString()
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -34,8 +41,8 @@ def test_the_id_is_the_sha256_of_the_canonical_manifest(bundle: Bundle) -> None:
 
 
 def test_opened_bundle_gives_back_what_was_put_in(bundle: Bundle) -> None:
-    given = arguments()
-    assert bundle.labels == LABELS
+    given = small_arguments()
+    assert bundle.labels == ("rest", "walk", "trot")
     assert bundle.config == given["config"] == yaml.safe_load((bundle.path / "config.yaml").read_text("utf-8"))
     assert bundle.preprocessing == given["preprocessing"]
     assert bundle.calibration == given["calibration"]
@@ -50,16 +57,16 @@ def test_opened_bundle_gives_back_what_was_put_in(bundle: Bundle) -> None:
 
 
 def test_same_arguments_same_bytes(tmp_path: Path) -> None:
-    one, two = (create_bundle(tmp_path / name, **arguments()) for name in ("a", "b"))
+    one, two = (create_bundle(tmp_path / name, **small_arguments()) for name in ("a", "b"))
     assert one.id == two.id
     assert tree(one.path) == tree(two.path)
-    reordered = arguments(config=dict(reversed(arguments()["config"].items())))
+    reordered = small_arguments(config=dict(reversed(small_arguments()["config"].items())))
     assert create_bundle(tmp_path / "c", **reordered).id == one.id
 
 
 def test_again_leaves_the_first_one(bundle: Bundle) -> None:
     before = {p: p.stat().st_mtime_ns for p in bundle.path.rglob("*")}
-    assert create_bundle(bundle.path.parent, **arguments()).id == bundle.id
+    assert create_bundle(bundle.path.parent, **small_arguments()).id == bundle.id
     assert before == {p: p.stat().st_mtime_ns for p in bundle.path.rglob("*")}
     assert [p.name for p in bundle.path.parent.iterdir()] == [bundle.id]
 
@@ -67,7 +74,7 @@ def test_again_leaves_the_first_one(bundle: Bundle) -> None:
 def test_a_damaged_one_in_the_way_is_told(bundle: Bundle) -> None:
     (bundle.path / "metrics.json").write_text("{}")
     with pytest.raises(BundleError, match=r"metrics\.json.*remove the folder"):
-        create_bundle(bundle.path.parent, **arguments())
+        create_bundle(bundle.path.parent, **small_arguments())
 
 
 @pytest.mark.parametrize(
@@ -77,18 +84,18 @@ def test_a_damaged_one_in_the_way_is_told(bundle: Bundle) -> None:
         ({"commit_sha": None}, None),
         ({"labels": ("rest", "trot", "walk")}, "label_map.json"),
         ({"metrics": {"accuracy": 0.92}}, "metrics.json"),
-        ({"model": make_model(1)}, "model.onnx"),
+        ({"model": small_model(1)}, "model.onnx"),
     ],
 )
 def test_every_part_is_in_the_id(bundle: Bundle, tmp_path: Path, change: dict[str, Any], file: str | None) -> None:
-    other = create_bundle(tmp_path / "other", **arguments(**change))
+    other = create_bundle(tmp_path / "other", **small_arguments(**change))
     assert other.id != bundle.id
     if file:
         assert (other.path / file).read_bytes() != (bundle.path / file).read_bytes()
 
 
 def _create(root: str) -> str:
-    return create_bundle(root, **arguments()).id
+    return create_bundle(root, **small_arguments()).id
 
 
 def test_concurrent_creation(tmp_path: Path) -> None:
@@ -105,7 +112,7 @@ def test_nothing_is_left_when_writing_fails(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr("conv2d.packaging._files.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        create_bundle(tmp_path, **arguments())
+        create_bundle(tmp_path, **small_arguments())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -136,16 +143,15 @@ def test_a_half_written_folder_is_not_listed(bundle: Bundle) -> None:
         ({"version": ""}, "version is ''"),
         ({"version": "../x"}, "version is"),
         ({"commit_sha": "main"}, "commit_sha is 'main'"),
-        ({"targets_not_built": {"onnx": "?"}}, "targets but onnx"),
+        ({"targets_not_built": {"onnx": "?"}}, "any target but onnx"),
         ({"targets_not_built": {"Coreml": "no compiler"}}, "schema"),
         ({"model": b"", "samples": None}, "onnx"),
         ({"model": b"\xff" * 40, "samples": None}, "not an ONNX file"),
-        ({"model": make_model(steps=90), "samples": None}, "refused by onnx.checker"),
     ],
 )
 def test_refusals_write_nothing(tmp_path: Path, change: dict[str, Any], text: str) -> None:
     with pytest.raises(BundleError, match=text) as caught:
-        create_bundle(tmp_path / "root", **arguments(**change))
+        create_bundle(tmp_path / "root", **small_arguments(**change))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "root").exists()
 
@@ -155,7 +161,7 @@ def test_deep_nesting_is_refused(tmp_path: Path) -> None:
     for _ in range(100):
         deep = {"a": deep}
     with pytest.raises(BundleError, match="nested deeper"):
-        create_bundle(tmp_path, **arguments(config=deep))
+        create_bundle(tmp_path, **small_arguments(config=deep))
 
 
 def dynamic_batch(model: onnx.ModelProto) -> None:
@@ -178,6 +184,14 @@ def external_in_an_attribute(model: onnx.ModelProto) -> None:
     external_tensor.external_data.add(key="location", value="/etc/passwd")
 
 
+def short_window(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 90
+
+
+def wrong_type(model: onnx.ModelProto) -> None:
+    model.graph.output[1].type.tensor_type.elem_type = onnx.TensorProto.INT64  # the graph casts to int32
+
+
 def rename_codes(model: onnx.ModelProto) -> None:
     model.graph.node[7].output[0] = model.graph.output[1].name = "indices"
 
@@ -193,47 +207,49 @@ def second_input(model: onnx.ModelProto) -> None:
         (dynamic_batch, "not static"),
         (external, "in another file"),
         (external_in_an_attribute, "in another file"),
+        (short_window, "it must take one static float32"),
+        (wrong_type, "refused by onnx.checker"),
         (rename_codes, "it must give 'codes'"),
         (second_input, "it must take one static float32"),
     ],
 )
-def test_models_that_break_the_contract(tmp_path: Path, edit_model: Any, change: Any, text: str) -> None:
+def test_models_that_break_the_contract(tmp_path: Path, change: Any, text: str) -> None:
     with pytest.raises(BundleError, match=text):
-        create_bundle(tmp_path, **arguments(model=edit_model(change), samples=None))
+        create_bundle(tmp_path, **small_arguments(model=edit_model(change), samples=None))
 
 
 def test_outputs_of_another_model_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"samples/outputs/\w+\.npy: differs"):
-        create_bundle(tmp_path, **arguments(samples=make_samples(make_model(1))))
+        create_bundle(tmp_path, **small_arguments(samples=small_samples(small_model(1))))
 
 
 @pytest.mark.parametrize(("shift", "ok"), [(0.9e-5, True), (1.2e-5, False)])
 def test_float_outputs_may_differ_by_the_tolerance_only(tmp_path: Path, shift: float, ok: bool) -> None:
     # The logits are multiples of 2**-20 or so around 0: a window of zeros gives exactly 0, so the shift is exact.
     windows = np.zeros((1, 9, 2, 100), np.float32)
-    outputs = OnnxModel(make_model()).run(windows)
+    outputs = OnnxModel(small_model()).run(windows)
     outputs["logits"][0, 1] += np.float32(shift)
-    given = arguments(samples=Samples(windows, outputs))
+    given = small_arguments(samples=Samples(windows, outputs))
     if ok:
         create_bundle(tmp_path, **given)
     else:
-        with pytest.raises(BundleError, match="differs from the model by 1.2e-05"):
+        with pytest.raises(BundleError, match=r"differs from the model by 1\.2e-05"):
             create_bundle(tmp_path, **given)
 
 
 def test_one_flipped_code_is_refused(tmp_path: Path) -> None:
-    samples = make_samples(make_model())
+    samples = small_samples(small_model())
     samples.outputs["codes"][2, 5] += 1
     with pytest.raises(BundleError, match="in 1 of 256 values"):
-        create_bundle(tmp_path, **arguments(samples=samples))
+        create_bundle(tmp_path, **small_arguments(samples=samples))
 
 
 @pytest.mark.parametrize(
     ("inputs", "text"),
     [
-        (make_windows(2).astype(np.float64), "float64"),
-        (make_windows(2)[:, :, :, :50], r"\(2, 9, 2, 50\)"),
-        (make_windows(0), "no window"),
+        (small_windows(2).astype(np.float64), "float64"),
+        (small_windows(2)[:, :, :, :50], r"\(2, 9, 2, 50\)"),
+        (small_windows(0), "no window"),
         (np.full((1, 9, 2, 100), np.nan, np.float32), "NaN"),
         (np.zeros((100, 2, 9, 1), np.float32).T, "contiguous"),
     ],
@@ -255,11 +271,15 @@ def test_samples_contract(inputs: np.ndarray, text: str) -> None:
 )
 def test_sample_outputs_contract(outputs: dict[str, np.ndarray], text: str) -> None:
     with pytest.raises(BundleError, match=text):
-        Samples(make_windows(2), outputs)
+        Samples(small_windows(2), outputs)
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )

@@ -3,27 +3,27 @@
 import numpy as np
 import onnxruntime
 import pytest
-from conftest import make_model, make_windows
 
 from conv2d.packaging import Bundle, BundleError, OnnxModel
+from conv2d.packaging.testing import small_model, small_windows
 
 
 def test_batches_are_loops_over_windows(bundle: Bundle) -> None:
-    windows = make_windows(5)
+    windows = small_windows(5)
     model = bundle.session()
     assert set(model.outputs) == {"logits", "codes"}
     whole = model.run(windows)
-    plain = onnxruntime.InferenceSession(make_model(), providers=["CPUExecutionProvider"])
+    plain = onnxruntime.InferenceSession(small_model(), providers=["CPUExecutionProvider"])
     for index in range(5):
         logits, codes = plain.run(["logits", "codes"], {"windows": windows[index : index + 1]})
-        assert np.array_equal(whole["codes"][index], codes[0])
-        assert np.abs(whole["logits"][index] - logits[0]).max() <= 1e-5
+        assert np.array_equal(whole["codes"][index : index + 1], np.asarray(codes))
+        assert np.abs(whole["logits"][index : index + 1] - np.asarray(logits)).max() <= 1e-5
     again = bundle.session().run(windows)
     assert whole["logits"].tobytes() == again["logits"].tobytes()
 
 
 def test_no_windows(bundle: Bundle) -> None:
-    result = bundle.session().run(make_windows(0))
+    result = bundle.session().run(small_windows(0))
     assert result["logits"].shape == (0, 3)
     assert result["logits"].dtype == np.float32
     assert result["codes"].shape == (0, 64)
@@ -46,4 +46,4 @@ def test_wrong_windows(bundle: Bundle, windows: np.ndarray, text: str) -> None:
 
 def test_threads() -> None:
     with pytest.raises(ValueError, match="threads is 0"):
-        OnnxModel(make_model(), threads=0)
+        OnnxModel(small_model(), threads=0)

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import arguments
 from typer.testing import CliRunner
 
 from conv2d.packaging import Bundle, BundleNotFoundError, create_bundle, find_bundle
 from conv2d.packaging.cli import app
+from conv2d.packaging.testing import small_arguments
 
 
 def run(*args: object) -> Any:
@@ -70,7 +70,7 @@ def test_unknown_bundle(tmp_path: Path) -> None:
 
 def test_list_command(bundle: Bundle) -> None:
     root = bundle.path.parent
-    other = create_bundle(root, **arguments(version="0.2.0"))
+    other = create_bundle(root, **small_arguments(version="0.2.0"))
     (other.path / "VERSION").write_text("0.3.0\n")
     short = run("list", "--root", root)
     assert short.exit_code == 0

@@ -1,13 +1,17 @@
 """What a user would try first: the majority class, and a forest on hand-crafted features. Every figure stands beside them."""
 
+# scikit-learn ships no types: what it returns is cast where it enters.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from typing import cast
 
 import numpy as np
-from conv2d.data import Windows
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
+
+from conv2d.data import Windows
 
 _BANDS = ((1, 3), (3, 5), (5, 9), (9, 17), (17, 51))
 _CHUNK = 4096

@@ -1,17 +1,18 @@
-"""Experiments: YAML checked by frozen models, every mistake told with file, line and key.
+r"""Experiments: YAML checked by frozen models, every mistake told with file, line and key.
 
 Examples
 --------
 >>> from pathlib import Path
 >>> import tempfile
 >>> file = Path(tempfile.mkdtemp()) / "mine.yaml"
->>> _ = file.write_text("name: mine\\ntraining: {epochs: 3}\\n")
+>>> _ = file.write_text("name: mine\ntraining: {epochs: 3}\n")
 >>> load_config(file, ["training.epochs=5"]).training.epochs
 5
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Hashable, Iterator, Sequence
@@ -189,9 +190,11 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Experiment:
         Unreadable file, bad YAML, unknown or doubled key, wrong type, impossible value: one line for each, with its place.
     """
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        node = _compose(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}). Give --config an experiment, such as conf/exp/quickstart.yaml.") from None
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}). Give --config an experiment, such as conf/exp/quickstart.yaml."
+        ) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text, so it is no experiment file.") from None
     except yaml.YAMLError as error:
@@ -199,10 +202,12 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Experiment:
         line = f":{mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}{line}: is not YAML ({getattr(error, 'problem', None) or error}).") from None
     if not isinstance(node, yaml.MappingNode):
-        raise ConfigError(f"{path}: must be a mapping of sections (name, data, split, training, …), found something else.")
+        raise ConfigError(
+            f"{path}: must be a mapping of sections (name, data, split, training, …), found something else."
+        )
     lines: dict[tuple[str, ...], int] = {}
     _check_keys(path, node, (), lines)
-    content = cast("dict[str, Any]", yaml.SafeLoader("").construct_document(node))
+    content = _construct(node)
     sources = {key: f"{path}:{line}" for key, line in lines.items()}
     for override in overrides:
         key = _override(content, override)
@@ -213,6 +218,14 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Experiment:
 def load_resolved(text: str, path: Path) -> Experiment:
     """Read a stored, complete experiment (JSON is YAML)."""
     return _validated(json.loads(text), path, {})
+
+
+def _compose(text: str) -> yaml.Node | None:
+    return cast("yaml.Node | None", cast("Any", yaml).compose(text, Loader=yaml.SafeLoader))
+
+
+def _construct(node: yaml.Node) -> dict[str, Any]:
+    return cast("dict[str, Any]", cast("Any", yaml.SafeLoader("")).construct_document(node))
 
 
 def _check_keys(path: Path, node: yaml.MappingNode, prefix: tuple[str, ...], lines: dict[tuple[str, ...], int]) -> None:
@@ -239,9 +252,10 @@ def _override(content: dict[str, Any], override: str) -> tuple[str, ...]:
         raise ConfigError(f"--set {override!r} is not of the form a.b=value, such as --set training.epochs=3.")
     section = content
     for part in key[:-1]:
-        section = section.setdefault(part, {})
-        if not isinstance(section, dict):
+        below: Any = section.setdefault(part, {})
+        if not isinstance(below, dict):
             raise ConfigError(f"--set {override!r}: '{part}' is a value, not a section.")
+        section = cast("dict[str, Any]", below)
     try:
         section[key[-1]] = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -274,10 +288,8 @@ def _told(details: Any, path: Path, sources: dict[tuple[str, ...], str]) -> str:
         return f"{where}: key '{name}' is missing; every experiment needs it."
     if isinstance(given, str) and kind in {"float_type", "int_type"}:
         hint = ""
-        try:
+        with contextlib.suppress(ValueError):
             hint = f" Write {float(given)!r} (YAML 1.1 reads an exponent only after a decimal point: 1.0e-3)."
-        except ValueError:
-            pass
         return f"{where}: '{name}' must be a number, but {given!r} is text.{hint}"
     return f"{where}: '{name}' = {given!r}: {message[0].lower()}{message[1:]}." if key else f"{where}: {message}."
 

@@ -9,14 +9,14 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+
 from conv2d.data import Windows
 from conv2d.metrics import TemperatureScaler, evaluate_probabilities
 from conv2d.temporal.median import MedianHysteresisPolicy
-from numpy.typing import NDArray
-
 from conv2d_train._errors import RunError
 from conv2d_train.baselines import forest_probabilities, majority_probabilities
-from conv2d_train.config import EvaluationConfig, Experiment, SmoothingConfig
+from conv2d_train.config import EvaluationConfig, SmoothingConfig
 from conv2d_train.runs import Run, read_json
 
 Part = Literal["train", "calibration", "test"]
@@ -110,10 +110,20 @@ def figures(result: Scored, config: EvaluationConfig, seed: int) -> dict[str, An
     ``smoothed`` repeats accuracy and macro-F1 for the smoothed labels.
     """
     windows = result.windows
-    options = {"label_names": windows.label_names, "n_resamples": config.resamples, "confidence": config.confidence, "seed": seed}
-    raw = evaluate_probabilities(windows.y, result.probabilities, windows.subject, **options).to_dict()
-    certain = np.eye(len(windows.label_names))[result.smoothed]
-    smoothed = evaluate_probabilities(windows.y, certain, windows.subject, **options).to_dict()
+
+    def evaluated(probabilities: NDArray[Any]) -> dict[str, Any]:
+        return evaluate_probabilities(
+            windows.y,
+            probabilities,
+            windows.subject,
+            label_names=windows.label_names,
+            n_resamples=config.resamples,
+            confidence=config.confidence,
+            seed=seed,
+        ).to_dict()
+
+    raw = evaluated(result.probabilities)
+    smoothed = evaluated(np.eye(len(windows.label_names))[result.smoothed])  # labels only: no ECE or NLL to tell
     return {**raw, "smoothed": {name: smoothed[name] for name in ("accuracy", "macro_f1")}}
 
 
@@ -162,7 +172,12 @@ def _baselines(run: Run, windows: Windows, part: Part) -> dict[str, Any]:
     def told(parts: list[NDArray[np.float64]]) -> Mapping[str, Any]:
         config = run.config.evaluation
         result = evaluate_probabilities(
-            y, np.concatenate(parts), subjects, n_resamples=config.resamples, confidence=config.confidence, seed=run.config.seed
+            y,
+            np.concatenate(parts),
+            subjects,
+            n_resamples=config.resamples,
+            confidence=config.confidence,
+            seed=run.config.seed,
         ).to_dict()
         return {name: result[name] for name in ("accuracy", "macro_f1", "ece", "nll")}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from conv2d.data import DataError, Split, Windows, group_folds, holdout_split
 
+from conv2d.data import DataError, Split, Windows, group_folds, holdout_split
 from conv2d_train.config import Experiment
 
 
@@ -58,6 +58,7 @@ def plan_folds(config: Experiment, windows: Windows) -> Plan:
     names, counts = np.unique(windows.subject, return_counts=True)
     parts = group_folds(dict(zip(names.tolist(), counts.tolist(), strict=True)), config.split.folds)
     folds = tuple(
-        Split(train=tuple(s for s in subjects if s not in part), calibration=(), test=tuple(sorted(part))) for part in parts
+        Split(train=tuple(s for s in subjects if s not in part), calibration=(), test=tuple(sorted(part)))
+        for part in parts
     )
     return Plan(folds, subjects)

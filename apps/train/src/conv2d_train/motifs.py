@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from conv2d.clustering import GMMClusterer, KMeansClusterer
 from conv2d.data import Windows
 from conv2d.features import encode_fsq
-from numpy.typing import NDArray
-
 from conv2d_train.config import Experiment
 from conv2d_train.runs import FittedModel
 
@@ -43,13 +43,17 @@ def find_motifs(config: Experiment, fitted: FittedModel, windows: Windows) -> di
     """
     clustering = config.clustering
     kind = GMMClusterer if clustering.method == "gmm" else KMeansClusterer
-    clusterer = kind(min_clusters=clustering.min_clusters, max_clusters=clustering.max_clusters, random_state=config.seed)
+    clusterer = kind(
+        min_clusters=clustering.min_clusters, max_clusters=clustering.max_clusters, random_state=config.seed
+    )
     embeddings = embed(config, fitted, windows)
     sample = np.linspace(0, len(windows) - 1, min(len(windows), MAX_FIT_WINDOWS)).round().astype(np.int64)
     clusterer.fit(embeddings[sample])
     motif = clusterer.predict(embeddings)
     ids = np.unique(motif)
-    table = np.array([[int(((motif == m) & (windows.y == k)).sum()) for k in range(len(windows.label_names))] for m in ids])
+    table = np.array(
+        [[int(((motif == m) & (windows.y == k)).sum()) for k in range(len(windows.label_names))] for m in ids]
+    )
     return {
         "clusterer": clusterer.to_dict(),
         "motifs": ids.tolist(),

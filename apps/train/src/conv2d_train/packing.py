@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from conv2d.data import CHANNELS, Windows
 from conv2d.packaging import Bundle, OnnxModel, Samples, create_bundle, export_onnx
-
 from conv2d_train._errors import RunError
 from conv2d_train.runs import Run, read_json
 
@@ -42,10 +42,14 @@ def pack_run(run: Run, windows: Windows, root: Path) -> Bundle:
     """
     metrics_file = run.path / "eval" / "metrics.json"
     if not metrics_file.is_file():
-        raise RunError(f"{metrics_file}: is missing, and a bundle says how good it is. First: conv2d eval --config FILE.")
+        raise RunError(
+            f"{metrics_file}: is missing, and a bundle says how good it is. First: conv2d eval --config FILE."
+        )
     metrics = read_json(metrics_file)
     if metrics["weights_sha256"] != run.weights_sha256():
-        raise RunError(f"{metrics_file}: was computed with other weights than {run.path / 'model.safetensors'}; run eval again.")
+        raise RunError(
+            f"{metrics_file}: was computed with other weights than {run.path / 'model.safetensors'}; run eval again."
+        )
     fitted = run.model()
     model = export_onnx(fitted.model.eval(), torch.zeros(1, len(CHANNELS), 2, windows.x.shape[-1]))
     tested = windows.of_subjects(sorted({subject for fold in run.folds for subject in fold["test"]}))
@@ -83,7 +87,9 @@ def _commit() -> str | None:
     """Return the commit of the working tree, with ``-dirty`` where it has changes; None outside of git."""
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain"], capture_output=True, text=True, check=True
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{head}-dirty" if changed else head

@@ -1,19 +1,22 @@
 """The HTML report: one self-contained file."""
 
+# matplotlib's own signatures are partly untyped.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import base64
 import io
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
 import polars as pl
-from conv2d.metrics import reliability
 from numpy.typing import NDArray
 
+from conv2d.metrics import reliability
 from conv2d_train.runs import Run, read_json, write_text
 
 if TYPE_CHECKING:
@@ -45,7 +48,9 @@ def write_report(run: Run, path: Path) -> Path:
     index = {name: k for k, name in enumerate(names)}
     y = predictions["label"].replace_strict(index, return_dtype=pl.Int32).to_numpy()
     probabilities = predictions.select([f"p_{name}" for name in names]).to_numpy()
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     template = environment.from_string(files("conv2d_train").joinpath("report.html.j2").read_text(encoding="utf-8"))
     html = template.render(
         config=run.config,
@@ -83,7 +88,15 @@ def _confusion(counts: NDArray[np.int64], names: list[str]) -> str:
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     for i, j in zip(*np.nonzero(share >= 0.005), strict=True):
-        axes.text(j, i, f"{share[i, j]:.2f}", ha="center", va="center", fontsize=7, color="white" if share[i, j] > 0.5 else "black")
+        axes.text(
+            j,
+            i,
+            f"{share[i, j]:.2f}",
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="white" if share[i, j] > 0.5 else "black",
+        )
     return _image(figure)
 
 
@@ -95,7 +108,7 @@ def _reliability(y: NDArray[np.int32], probabilities: NDArray[np.float64]) -> st
     confidence, accuracy = np.asarray(curve.confidence)[filled], np.asarray(curve.accuracy)[filled]
     size = 8 + 120 * np.asarray(curve.counts)[filled] / np.asarray(curve.counts).max()
     axes.plot(confidence, accuracy, color="tab:blue", linewidth=1)
-    axes.scatter(confidence, accuracy, s=cast("Any", size), color="tab:blue")
+    axes.scatter(confidence, accuracy, s=size, color="tab:blue")
     axes.set_xlabel("confidence")
     axes.set_ylabel("accuracy")
     axes.set_xlim(0, 1)
@@ -109,17 +122,34 @@ def _timelines(predictions: pl.DataFrame, names: list[str], hop_s: float) -> lis
 
     colours = {name: f"C{k}" if len(names) <= 10 else _colour(k / len(names)) for k, name in enumerate(names)}
     drawn: list[tuple[str, str]] = []
-    longest = predictions.group_by("subject", "recording").len().sort("len", "subject", "recording", descending=[True, False, False])
-    for subject, recording in longest.unique("subject", keep="first", maintain_order=True).select("subject", "recording").head(N_TIMELINES).iter_rows():
+    longest = (
+        predictions.group_by("subject", "recording")
+        .len()
+        .sort("len", "subject", "recording", descending=[True, False, False])
+    )
+    for subject, recording in (
+        longest.unique("subject", keep="first", maintain_order=True)
+        .select("subject", "recording")
+        .head(N_TIMELINES)
+        .iter_rows()
+    ):
         rows = predictions.filter(pl.col("recording") == recording).sort("start_s")
         figure, axes = _figure(11, 1.9)
         starts = rows["start_s"].to_numpy()
         for lane, column in enumerate(("smoothed", "predicted", "label")):
-            axes.broken_barh([(start, hop_s) for start in starts], (lane, 0.8), facecolors=[colours[name] for name in rows[column]])
+            axes.broken_barh(
+                [(start, hop_s) for start in starts], (lane, 0.8), facecolors=[colours[name] for name in rows[column]]
+            )
         axes.set_yticks([0.4, 1.4, 2.4], ["smoothed", "predicted", "true"])
         axes.set_xlabel("s")
         seen = [name for name in names if name in set(rows["label"]) | set(rows["predicted"])]
-        axes.legend(handles=[Patch(color=colours[n], label=n) for n in seen], ncols=min(len(seen), 7), fontsize=7, loc="lower left", bbox_to_anchor=(0, 1))
+        axes.legend(
+            handles=[Patch(color=colours[n], label=n) for n in seen],
+            ncols=min(len(seen), 7),
+            fontsize=7,
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+        )
         drawn.append((f"{subject}: {recording}", _image(figure)))
     return drawn
 

@@ -3,6 +3,9 @@
 ``runs/<name>/`` is whole or absent: training works in ``runs/<name>.partial/`` and renames it at the end.
 """
 
+# torch's and safetensors' own signatures are partly untyped.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import hashlib
@@ -15,10 +18,10 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from conv2d.data import Normaliser
-from conv2d.features import WindowClassifier
 from safetensors.torch import load_file, save_file
 
+from conv2d.data import Normaliser
+from conv2d.features import WindowClassifier
 from conv2d_train._errors import RunError
 from conv2d_train.config import Experiment, load_resolved
 
@@ -61,15 +64,18 @@ class FittedModel:
         """Return class scores float32 (N, K) and codes int32 (N, embedding_dim) of raw windows."""
         self.model.eval()
         with torch.no_grad():
-            parts = [self.model(torch.from_numpy(self.normaliser.transform(x[i : i + 512]))) for i in range(0, len(x), 512)]
+            parts = [
+                self.model(torch.from_numpy(self.normaliser.transform(x[i : i + 512]))) for i in range(0, len(x), 512)
+            ]
         return torch.cat([p[0] for p in parts]).numpy(), torch.cat([p[1] for p in parts]).numpy()
-
 
     def tokens(self, x: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Return the encoder's scalars float32 (N, embedding_dim, n) of normalised windows."""
         self.model.eval()
         with torch.no_grad():
-            return torch.cat([self.model.encoder(torch.from_numpy(x[i : i + 512])) for i in range(0, len(x), 512)]).numpy()
+            return torch.cat(
+                [self.model.encoder(torch.from_numpy(x[i : i + 512])) for i in range(0, len(x), 512)]
+            ).numpy()
 
 
 def new_model(config: Experiment, n_classes: int) -> WindowClassifier:
@@ -116,7 +122,11 @@ class Run:
         """Open a run folder, or a file in it such as ``model.safetensors``."""
         folder = path.parent if path.is_file() else path
         if not (folder / "split.json").is_file():
-            hint = f" An interrupted one is in {partial_path(folder)}; finish it with --resume." if partial_path(folder).is_dir() else ""
+            hint = (
+                f" An interrupted one is in {partial_path(folder)}; finish it with --resume."
+                if partial_path(folder).is_dir()
+                else ""
+            )
             raise RunError(f"{folder}: holds no finished run. Train first: conv2d train --config FILE.{hint}")
         config = load_resolved((folder / "config.json").read_text(encoding="utf-8"), folder / "config.json")
         return cls(folder, config, tuple(read_json(folder / "split.json")["label_names"]))
@@ -143,7 +153,9 @@ def load_model(folder: Path, config: Experiment, n_classes: int) -> FittedModel:
     try:
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except (OSError, RuntimeError, ValueError) as error:
-        raise RunError(f"{folder / 'model.safetensors'}: does not hold this experiment's weights ({error}). Train again.") from None
+        raise RunError(
+            f"{folder / 'model.safetensors'}: does not hold this experiment's weights ({error}). Train again."
+        ) from None
     return FittedModel(model.eval(), normaliser)
 
 

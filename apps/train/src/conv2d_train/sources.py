@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from conv2d.data import DataError, Recording, Windows, make_windows, read_recordings, resample, simulate
-
 from conv2d_train.config import DataConfig
 
 
-def load_recordings(config: DataConfig, path: Path | None = None, label_names: Sequence[str] | None = None) -> list[Recording]:
+def load_recordings(
+    config: DataConfig, path: Path | None = None, label_names: Sequence[str] | None = None
+) -> list[Recording]:
     """Read or simulate the recordings of an experiment.
 
     Parameters

@@ -1,5 +1,8 @@
 """Training: Lightning for one model, and the loop over the plan's models that can be stopped and resumed."""
 
+# torch's own signatures are partly untyped.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import hashlib
@@ -17,11 +20,11 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from conv2d.data import Normaliser, Windows
-from conv2d.metrics import TemperatureScaler
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import Tensor, nn
 
+from conv2d.data import Normaliser, Windows
+from conv2d.metrics import TemperatureScaler
 from conv2d_train._errors import RunError
 from conv2d_train.augment import augment
 from conv2d_train.config import Experiment
@@ -130,7 +133,9 @@ def fit_model(
     x, y = torch.from_numpy(normaliser.transform(windows.x)), torch.from_numpy(windows.y.astype(np.int64))
     batches = _Batches(x, y, min(config.training.batch_size, len(x)), config.seed)
     module = _Training(config, len(windows.label_names), len(batches))
-    checkpoint = ModelCheckpoint(folder, filename="last", save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True)
+    checkpoint = ModelCheckpoint(
+        folder, filename="last", save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True
+    )
     with warnings.catch_warnings():
         # Advice on worker processes and log intervals, for data that lies in memory already.
         warnings.filterwarnings("ignore", module="lightning")
@@ -214,7 +219,7 @@ def train(
         "folds": [{"train": f.train, "calibration": f.calibration, "test": f.test} for f in plan.folds],
         "refit": list(plan.refit),
         "n_windows": len(windows),
-        "data_sha256": _data_digest(windows),
+        "data_sha256": data_digest(windows),
     }
     partial = partial_path(path)
     _prepare(partial, config, split, resume)
@@ -251,10 +256,13 @@ def _prepare(partial: Path, config: Experiment, split: dict[str, Any], resume: b
     write_json(partial / "begun.json", begun)
 
 
-def _data_digest(windows: Windows) -> str:
-    digest = hashlib.sha256(repr((windows.label_names, windows.recording_subjects, windows.hop, windows.rate_hz)).encode())
+def data_digest(windows: Windows) -> str:
+    """Return a SHA-256 of the windows, their labels and their places."""
+    digest = hashlib.sha256(
+        repr((windows.label_names, windows.recording_subjects, windows.hop, windows.rate_hz)).encode()
+    )
     for array in (windows.x, windows.y, windows.recording, windows.start):
-        digest.update(np.ascontiguousarray(array))
+        digest.update(array.tobytes())
     return digest.hexdigest()
 
 
@@ -278,7 +286,9 @@ def _train_all(
         return
     # spawn: a forked child would inherit torch's thread pool in an unknown state
     with ProcessPoolExecutor(min(jobs, len(work)), mp_context=multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(_fit_in_child, config, windows.of_subjects(job.subjects), job.folder): job for job in work}
+        running = {
+            pool.submit(_fit_in_child, config, windows.of_subjects(job.subjects), job.folder): job for job in work
+        }
         for done in as_completed(running):
             report(running[done].name, config.training.epochs, done.result())
 
@@ -300,14 +310,20 @@ def _calibration(config: Experiment, windows: Windows, folds: tuple[Any, ...], p
     if config.split.kind == "holdout":
         held = windows.of_subjects(folds[0].calibration)
         scaler = TemperatureScaler().fit(models[0].logits(held.x), held.y)
-        return {"temperature": scaler.to_dict(), "fold_temperatures": [scaler.to_dict()], "subjects": list(folds[0].calibration)}
+        return {
+            "temperature": scaler.to_dict(),
+            "fold_temperatures": [scaler.to_dict()],
+            "subjects": list(folds[0].calibration),
+        }
     parts = [windows.of_subjects(fold.test) for fold in folds]
     logits = [model.logits(part.x) for model, part in zip(models, parts, strict=True)]
     labels = [part.y for part in parts]
 
     def fitted(skip: int | None) -> dict[str, Any]:
         kept = [k for k in range(len(folds)) if k != skip]
-        scaler = TemperatureScaler().fit(np.concatenate([logits[k] for k in kept]), np.concatenate([labels[k] for k in kept]))
+        scaler = TemperatureScaler().fit(
+            np.concatenate([logits[k] for k in kept]), np.concatenate([labels[k] for k in kept])
+        )
         return scaler.to_dict()
 
     return {

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
+
 from conv2d.data._errors import DataError
 from conv2d.data._recording import ABSENT, CHANNELS, N_DEVICES, UNLABELLED, Recording, Repairs, check_array
-from numpy.typing import NDArray
 
 MAX_GAP_S = 0.25
 """Longest gap that is filled by interpolation: a quarter of a second."""
@@ -26,6 +27,9 @@ _RATE_RATIO = 1.25
 _MISSING = 1.5
 
 
+Number = TypeVar("Number", int, float)
+
+
 @dataclass(frozen=True, eq=False)
 class DeviceStream:
     """What one device reported, on its own clock.
@@ -35,7 +39,7 @@ class DeviceStream:
     name : str
         The device.
     t_s : numpy.ndarray
-        float64 (n,), n ≥ 2: time of each sample in seconds, strictly increasing.
+        float64 (n,), n ≥ 2: time of each sample in seconds, never running back. Samples may share a time: clocks tick.
     values : numpy.ndarray
         float32 (C, n), finite: one row for each of `channels`; m/s², rad/s, µT.
     channels : tuple of str
@@ -44,7 +48,7 @@ class DeviceStream:
     Raises
     ------
     DataError
-        If a shape or dtype differs, time does not increase, or a value is not finite.
+        If a shape or dtype differs, time runs back or stands still, or a value is not finite.
 
     Examples
     --------
@@ -73,6 +77,11 @@ class DeviceStream:
         if n < 2:
             raise DataError(f"{where}: {n} sample(s); at least two are needed to place it in time.")
         check_time(self.t_s, where)
+        if self.spacing_s == 0:
+            raise DataError(
+                f"{where}: most samples share their time with the one before; the clock ticks too coarsely to place them, "
+                f"so write time in milliseconds or finer."
+            )
         if not np.isfinite(self.values).all():
             channel, sample = map(int, np.argwhere(~np.isfinite(self.values))[0])
             raise DataError(
@@ -87,7 +96,7 @@ class DeviceStream:
 
 
 class LabelTrack(NamedTuple):
-    """Labels in time: at `t_s` (float64, increasing) the label is `names[code]`, −1 = unlabelled (int32)."""
+    """Labels in time: at `t_s` (float64, never running back) the label is `names[code]`, −1 = unlabelled (int32)."""
 
     t_s: NDArray[np.float64]
     codes: NDArray[np.int32]
@@ -95,13 +104,13 @@ class LabelTrack(NamedTuple):
 
 
 def check_time(t_s: NDArray[np.float64], where: str) -> None:
-    """Raise unless time is finite and strictly increasing."""
-    forward = np.diff(t_s) > 0  # False for NaN as well
+    """Raise unless time is finite and never runs back."""
+    forward = np.diff(t_s) >= 0  # False for NaN as well
     if not np.isfinite(t_s).all() or not forward.all():
         i = int(np.argmin(forward)) if not forward.all() else 0
         raise DataError(
-            f"{where}: time must increase from each sample to the next and be finite, but goes from {t_s[i]} s to "
-            f"{t_s[i + 1]} s at sample {i + 1} (the first is 0); sort the samples and drop those with a doubled time."
+            f"{where}: time must be finite and never run back, but goes from {t_s[i]} s to {t_s[i + 1]} s at sample {i + 1} "
+            f"(the first is 0); sort the samples, or cut the recording where its clock was set."
         )
 
 
@@ -166,18 +175,22 @@ def align(
     where = f"recording {subject}/{session}"
     if not 1 <= len(streams) <= N_DEVICES:
         raise DataError(f"{where}: align takes one or two devices, got {len(streams)}.")
-    start, end = max(s.t_s[0] for s in streams), min(s.t_s[-1] for s in streams)
     _check_clocks(streams, max_clock_offset_s, where)
-    grid = regular_grid(float(start), float(end), rate_hz)
+    grid = common_grid([stream.t_s for stream in streams], rate_hz)
     return on_grid(
         streams, grid, rate_hz, subject=subject, session=session, labels=labels, max_gap_s=max_gap_s, mag_unit=mag_unit
     )
 
 
-def regular_grid(start_s: float, end_s: float, rate_hz: float) -> NDArray[np.float64]:
-    """Return the times from `start_s` to `end_s`, both included if a step falls on it."""
-    n_steps = int(np.floor((end_s - start_s) * rate_hz + _ON_GRID)) + 1
-    return start_s + np.arange(n_steps) / rate_hz
+def common_grid(clocks: Sequence[NDArray[np.float64]], rate_hz: float) -> NDArray[np.float64]:
+    """Return regular times from the latest start to the earliest end, which is left out.
+
+    A clock that ticks on the grid ends a step after its last sample: that sample stands for the whole step.
+    """
+    start = max(float(t_s[0]) for t_s in clocks)
+    end = min(float(t_s[-1]) + (1 / rate_hz if _ticks(t_s, start, rate_hz) is not None else 0.0) for t_s in clocks)
+    n_steps = int(np.ceil((end - start) * rate_hz - _ON_GRID))
+    return start + np.arange(n_steps) / rate_hz
 
 
 def on_grid(
@@ -195,7 +208,7 @@ def on_grid(
     signal = np.zeros((len(CHANNELS), N_DEVICES, len(grid)), dtype=np.float32)
     mask = np.zeros((len(CHANNELS), N_DEVICES), dtype=np.bool_)
     valid = np.ones((N_DEVICES, len(grid)), dtype=np.bool_)
-    interpolated, gaps, trimmed = [0, 0], [0, 0], [0.0, 0.0]
+    interpolated, gaps, doubled, trimmed = [0, 0], [0, 0], [0, 0], [0.0, 0.0]
     for device, stream in enumerate(streams):
         _check_rate(stream, rate_hz, f"recording {subject}/{session}")
         rows = [CHANNELS.index(channel) for channel in stream.channels]
@@ -203,7 +216,8 @@ def on_grid(
         signal[rows, device], valid[device] = placed.values, placed.valid
         mask[rows, device] = True
         interpolated[device], gaps[device] = placed.interpolated, placed.gaps
-        before, after = grid[0] - stream.t_s[0], stream.t_s[-1] - grid[-1]
+        doubled[device] = int((np.diff(stream.t_s) == 0).sum())
+        before, after = float(grid[0] - stream.t_s[0]), float(stream.t_s[-1] - grid[-1])
         # A last piece shorter than a step is no loss.
         trimmed[device] = round(max(before, 0.0) + (after if after >= 1 / rate_hz else 0.0), 6)
     names = tuple(stream.name for stream in streams)
@@ -219,8 +233,12 @@ def on_grid(
         valid=valid,
         start_s=float(grid[0]),
         mag_unit=mag_unit,
-        repairs=Repairs((interpolated[0], interpolated[1]), (gaps[0], gaps[1]), (trimmed[0], trimmed[1])),
+        repairs=Repairs(_pair(interpolated), _pair(gaps), _pair(doubled), _pair(trimmed)),
     )
+
+
+def _pair(values: Sequence[Number]) -> tuple[Number, Number]:
+    return values[0], values[1]
 
 
 class _Placed(NamedTuple):
@@ -231,10 +249,11 @@ class _Placed(NamedTuple):
 
 
 def _place(stream: DeviceStream, grid: NDArray[np.float64], rate_hz: float, max_gap_s: float) -> _Placed:
-    t = _snap(stream.t_s, grid, rate_hz)
+    ticks = _ticks(stream.t_s, float(grid[0]), rate_hz)
+    t = stream.t_s if ticks is None else grid[0] + ticks / rate_hz
     left, share = _neighbours(t, grid)
     spacing = np.diff(t)
-    before, after = grid < t[0], grid > t[-1]
+    before, after = grid < t[0], grid > t[-1] + _ON_GRID / rate_hz
     between = (share > 0) & (share < 1)
 
     missing = between & (spacing[left] > _MISSING * stream.spacing_s)
@@ -249,19 +268,19 @@ def _place(stream: DeviceStream, grid: NDArray[np.float64], rate_hz: float, max_
     )
 
 
-def _snap(t_s: NDArray[np.float64], grid: NDArray[np.float64], rate_hz: float) -> NDArray[np.float64]:
-    """Replace times that all lie on the grid but for rounding by the grid's own."""
-    step = np.rint((t_s - grid[0]) * rate_hz)
-    exact = grid[0] + step / rate_hz
-    if (np.abs(t_s - exact) * rate_hz < _ON_GRID).all() and (np.diff(step) > 0).all():
-        return exact
-    return t_s
+def _ticks(t_s: NDArray[np.float64], start_s: float, rate_hz: float) -> NDArray[np.float64] | None:
+    """Return the whole step of each time after `start_s`, or None unless all lie on the grid but for rounding."""
+    steps = np.rint((t_s - start_s) * rate_hz)
+    rounding = np.abs((t_s - start_s) * rate_hz - steps)
+    return steps if (rounding < _ON_GRID).all() and (np.diff(steps) > 0).all() else None
 
 
 def _neighbours(t_s: NDArray[np.float64], grid: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Find the sample before each grid time and how far (0 … 1) the time lies towards the next; held outside."""
     left = np.clip(np.searchsorted(t_s, grid, side="right") - 1, 0, len(t_s) - 2)
-    share = (grid - t_s[left]) / (t_s[left + 1] - t_s[left])
+    spacing = t_s[left + 1] - t_s[left]
+    # Only the last two samples of a stream can be chosen with no time between them; the last one holds then.
+    share = np.divide(grid - t_s[left], spacing, out=np.ones_like(grid), where=spacing > 0)
     return left.astype(np.int64), np.clip(share, 0.0, 1.0)
 
 
@@ -279,7 +298,7 @@ def _check_rate(stream: DeviceStream, rate_hz: float, where: str) -> None:
     if not rate_hz / _RATE_RATIO <= own <= rate_hz * _RATE_RATIO:
         raise DataError(
             f"{where}: device {stream.name!r} reports at about {own:.4g} Hz, more than 25 % off the grid of {rate_hz:g} "
-            f"Hz; align at the device's own rate and resample afterwards, and check that time is in seconds."
+            f"Hz; align at its own rate and resample afterwards, and check that time is in seconds."
         )
 
 

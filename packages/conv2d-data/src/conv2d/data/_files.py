@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
+
 from conv2d.data._errors import DataError
 from conv2d.data._recording import UNLABELLED
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import polars as pl
@@ -84,7 +85,7 @@ def label_text(frame: "pl.DataFrame", file: Path) -> "pl.Series":
     import polars as pl
 
     labels = frame["label"]
-    if not (labels.dtype.is_integer() or labels.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
+    if not (labels.dtype.is_integer() or labels.dtype.base_type() in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
         raise DataError(f"{file}: column label must hold names or whole numbers, but is of type {labels.dtype}.")
     text = labels.cast(pl.String)
     return text.set(text == "", None)
@@ -110,9 +111,9 @@ def constant(frame: "pl.DataFrame", column: str, file: Path, default: str) -> st
     if column not in frame.columns:
         return default
     values: list[Any] = frame[column].unique().to_list()
-    if len(values) != 1 or values[0] is None:
+    if len(values) != 1 or not values[0] or "/" in str(values[0]):
         raise DataError(
-            f"{file}: column {column} must hold one value in all rows, got {sorted(map(str, values))[:5]}; one file "
+            f"{file}: column {column} must hold one value in all rows, without '/', got {sorted(map(str, values))[:5]}; one file "
             f"is one recording, so write each to a file of its own."
         )
     return str(values[0])

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import numpy as np
+from numpy.typing import NDArray
+
 from conv2d.data._errors import DataError
 from conv2d.data._recording import AXES, CHANNELS, N_DEVICES, SENSORS, check_array
 from conv2d.data._windows import Windows, check_windows
-from numpy.typing import NDArray
 
 # A channel that moves less than this (m/s², rad/s, µT) in all of training is constant: dividing by its spread would
 # turn the first real movement into the clip limit, so it is centred and left at its own scale.

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import numpy as np
-from conv2d.data._errors import DataError
 from numpy.typing import NDArray
+
+from conv2d.data._errors import DataError
 
 SENSORS: tuple[str, ...] = ("acc", "gyro", "mag")
 """Accelerometer (m/s²), gyroscope (rad/s) and magnetometer (µT)."""
@@ -36,6 +37,8 @@ class Repairs:
         Steps filled by linear interpolation across missing samples, in gaps no longer than the gap limit.
     gaps : tuple of int
         Gaps longer than the gap limit; their steps are False in `Recording.valid`.
+    doubled : tuple of int
+        Samples with the same time as the one before; all are kept, the last holds at that instant.
     trimmed_s : tuple of float
         Seconds cut from each device because the other was not recording yet or no longer.
 
@@ -47,6 +50,7 @@ class Repairs:
 
     interpolated: tuple[int, int] = (0, 0)
     gaps: tuple[int, int] = (0, 0)
+    doubled: tuple[int, int] = (0, 0)
     trimmed_s: tuple[float, float] = (0.0, 0.0)
 
 

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from conv2d.data._errors import DataError
 from conv2d.data._recording import as_indices, check_names, check_whole
 from conv2d.data._windows import WINDOW_STEPS, Windows
-from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True)

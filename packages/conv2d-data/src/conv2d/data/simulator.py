@@ -16,7 +16,7 @@ DEVICES = ("collar", "harness")
 
 @dataclass(frozen=True)
 class SimulatorConfig:
-    mounting_deg: float = 28.0
+    mounting_deg: float = 25.0
     session_shift_deg: float = 5.0
     noise: float = 1.0
     dropouts_per_minute: float = 0.6

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,7 @@ WINDOW_STEPS = 100
 WINDOW_SHAPE = (N_CHANNELS, N_DEVICES, WINDOW_STEPS)
 
 
-def check_windows(x: NDArray[np.float32]) -> None:
+def check_windows(x: object) -> None:
     """Raise ContractError unless ``x`` is a window batch.
 
     Parameters
@@ -21,22 +23,22 @@ def check_windows(x: NDArray[np.float32]) -> None:
     x : ndarray of float32, shape (B, 9, 2, 100)
         C-contiguous and finite; B may be 0.
     """
-    given: object = x
-    if not isinstance(given, np.ndarray):
+    if not isinstance(x, np.ndarray):
         raise ContractError(
             f"windows must be a numpy array, float32 with shape (B, 9, 2, 100) = batch, channel, device, time; got {type(x).__name__}."
         )
-    if x.dtype != np.float32 or x.ndim != 4 or x.shape[1:] != WINDOW_SHAPE:
+    array = cast("NDArray[Any]", x)
+    if array.dtype != np.float32 or array.ndim != 4 or array.shape[1:] != WINDOW_SHAPE:
         raise ContractError(
             "windows must be float32 with shape (B, 9, 2, 100) = batch, channel, device, time; "
-            f"got {x.dtype} with shape {x.shape}. Nothing is cast for you: use x.astype(numpy.float32) if that is meant."
+            f"got {array.dtype} with shape {array.shape}. Nothing is cast for you: use x.astype(numpy.float32) if that is meant."
         )
-    if not x.flags.c_contiguous:
+    if not array.flags.c_contiguous:
         raise ContractError("windows must be C-contiguous; got a strided view. Use numpy.ascontiguousarray(x).")
-    bad = ~np.isfinite(x)
+    bad = ~np.isfinite(array)
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ContractError(
-            f"windows must be finite; {int(bad.sum())} of {x.size} values are NaN or Inf, the first at (batch, channel, device, step) "
+            f"windows must be finite; {int(bad.sum())} of {array.size} values are NaN or Inf, the first at (batch, channel, device, step) "
             f"= {where}. Drop such windows or repair the recording before windowing."
         )

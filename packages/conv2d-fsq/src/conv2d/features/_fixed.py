@@ -13,6 +13,8 @@ References
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +38,10 @@ def _log2(v: NDArray[np.float64]) -> NDArray[np.float64]:
     return exponent - 2.0 + 2.0 * mantissa
 
 
+def _rows(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    return array.reshape(len(array), math.prod(array.shape[1:]))
+
+
 def fixed_features(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the bank of fixed features.
 
@@ -46,7 +52,7 @@ def fixed_features(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Returns
     -------
-    ndarray of float32, shape (B, 210)
+    ndarray of float32, shape (B, 195)
         Scaled so that typical values spread over the levels of FSQ, about ±1.5.
     """
     batch = x.shape[0]
@@ -74,17 +80,17 @@ def fixed_features(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
     above = (centred > 0).sum(-1) / WINDOW_STEPS  # proportion of positive values
     parts.append((above - 0.5) * 6.0)
-    bank = np.concatenate([p.reshape(batch, -1) for p in parts], 1)
+    bank = np.concatenate([_rows(p) for p in parts], 1)
 
     axes = centred[:, :, :3]
     for i, j in _PAIRS:  # do two axes move together?
         joint = (axes[:, :, i] * axes[:, :, j]).sum(-1) / (scale * scale * WINDOW_STEPS)
         floor = spread_floor[:, None]
         both = np.sqrt((power[:, :, i] + floor) * (power[:, :, j] + floor))
-        bank = np.concatenate([bank, (joint / both * 1.5).reshape(batch, -1)], 1)
+        bank = np.concatenate([bank, _rows(joint / both * 1.5)], 1)
     across = (axes[..., 0, :] * axes[..., 1, :]).sum(-1) / (scale * scale * WINDOW_STEPS)  # the two devices
     both = np.sqrt((power[:, :, :3, 0] + spread_floor[sensor[:2]]) * (power[:, :, :3, 1] + spread_floor[sensor[:2]]))
-    bank = np.concatenate([bank, (across / both * 1.5).reshape(batch, -1)], 1)
+    bank = np.concatenate([bank, _rows(across / both * 1.5)], 1)
     return bank.astype(np.float32)
 
 

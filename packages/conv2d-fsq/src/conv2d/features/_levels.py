@@ -96,9 +96,8 @@ def _levels(levels: tuple[int, ...]) -> Levels:
     for i, count in enumerate(levels):
         ends = np.arange(count - 1) - count // 2 + 0.5  # where the bounded value is half-way between two integers
         z = np.arctanh((ends + offset[i]) / radius[i]) - shift[i]
-        lowered = z.astype(np.float32)
-        lowered = np.where(lowered > z, np.nextafter(lowered, np.float32(-np.inf)), lowered)
-        thresholds[i, : count - 1] = lowered
+        nearest = z.astype(np.float32)
+        thresholds[i, : count - 1] = np.where(nearest > z, np.nextafter(nearest, np.float32(-np.inf)), nearest)
     basis = np.cumprod(np.array((1, *levels[:-1]), np.int64)).astype(np.int32)
     found = Levels(levels, thresholds, (n // 2).astype(np.float32), basis, radius, offset, shift)
     for array in (found.thresholds, found.half_width, found.basis, found.radius, found.offset, found.shift):

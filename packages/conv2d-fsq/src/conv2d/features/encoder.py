@@ -1,5 +1,8 @@
 """The edge-safe encoder: 2-D convolutions with the kernel over time, and a learned fusion of the two devices."""
 
+# torch's own signatures are partly untyped.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import torch
@@ -44,11 +47,21 @@ class Conv2dEncoder(nn.Module):
     torch.Size([2, 64, 3])
     """
 
+    embedding_dim: int
+    n_scalars: int
+    body: nn.Sequential
+    mean: nn.AvgPool2d
+    peak: nn.MaxPool2d
+    dropout: nn.Dropout
+    project: nn.Linear
+    spread: nn.BatchNorm1d
+
     def __init__(
         self, width: int = 32, embedding_dim: int = 64, n_scalars: int = 3, dropout: float = 0.0, seed: int = 0
     ) -> None:
         super().__init__()
-        self.embedding_dim, self.n_scalars = embedding_dim, n_scalars
+        self.embedding_dim = embedding_dim
+        self.n_scalars = n_scalars
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.body = nn.Sequential(
@@ -60,7 +73,8 @@ class Conv2dEncoder(nn.Module):
                 _block(3 * width, 4 * width, (1, 3), (0, 1)),
             )
             steps = WINDOW_STEPS // 4
-            self.mean, self.peak = nn.AvgPool2d((1, steps)), nn.MaxPool2d((1, steps))
+            self.mean = nn.AvgPool2d((1, steps))
+            self.peak = nn.MaxPool2d((1, steps))
             self.dropout = nn.Dropout(dropout)
             # The norm keeps every scalar spread over its levels from the first step on; it folds into the linear layer.
             self.project = nn.Linear(8 * width, embedding_dim * n_scalars, bias=False)

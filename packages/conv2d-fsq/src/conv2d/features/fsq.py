@@ -53,6 +53,8 @@ class FSQ(nn.Module):
     (torch.Size([2, 64, 3]), torch.Size([2, 64]), torch.int32)
     """
 
+    levels: tuple[int, ...]
+    n_codes: int
     thresholds: Tensor
     half_width: Tensor
     basis: Tensor
@@ -110,7 +112,9 @@ class FSQ(nn.Module):
         numbers = (z.unsqueeze(-1) > self.thresholds).to(torch.int32).sum(-1, dtype=torch.int32)
         quantized = (numbers.to(torch.float32) - self.half_width) / self.half_width
         bounded = (torch.tanh(z + self.shift) * self.radius - self.offset) / self.half_width
-        quantized = quantized + (bounded - bounded.detach())  # + 0 exactly: the value stays, the gradient is the bound's
+        quantized = quantized + (
+            bounded - bounded.detach()
+        )  # + 0 exactly: the value stays, the gradient is the bound's
         return quantized, (numbers * self.basis).sum(-1, dtype=torch.int32)
 
     def indices_to_values(self, indices: Tensor) -> Tensor:

@@ -97,4 +97,6 @@ def encode_fsq(
                 f"got {tokens.dtype} with shape {tokens.shape}."
             )
     quantized, codes = fsq_quantize(tokens, table.levels)
-    return FSQResult(codes, tokens.reshape(len(x), -1), quantized.mean(-1, dtype=np.float32), quantized)
+    return FSQResult(
+        codes, tokens.reshape(len(x), shape[1] * shape[2]), quantized.mean(-1, dtype=np.float32), quantized
+    )

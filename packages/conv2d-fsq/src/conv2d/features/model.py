@@ -1,5 +1,8 @@
 """Encoder, quantiser and head as one module: what is trained, exported and served."""
 
+# torch's own signatures are partly untyped.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -38,6 +41,10 @@ class WindowClassifier(nn.Module):
     >>> logits.shape, codes.shape, codes.dtype
     (torch.Size([2, 5]), torch.Size([2, 64]), torch.int32)
     """
+
+    encoder: Conv2dEncoder
+    quantizer: FSQ
+    head: nn.Sequential
 
     def __init__(
         self,

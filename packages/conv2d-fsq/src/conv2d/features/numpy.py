@@ -31,7 +31,9 @@ def _check_vectors(name: str, array: NDArray[np.float32], levels: Levels) -> Non
 def _level_numbers(z: NDArray[np.float32], levels: Levels) -> NDArray[np.int32]:
     _check_vectors("z", z, levels)
     if np.isnan(z).any():
-        raise ContractError(f"z holds {int(np.isnan(z).sum())} NaN of {z.size} values; a NaN has no level. Find its source.")
+        raise ContractError(
+            f"z holds {int(np.isnan(z).sum())} NaN of {z.size} values; a NaN has no level. Find its source."
+        )
     numbers = np.zeros(z.shape, np.int32)
     for j in range(levels.thresholds.shape[1]):  # a few cheap passes; no (…, n, max level) temporary
         numbers += z > levels.thresholds[:, j]
@@ -103,7 +105,7 @@ def fsq_quantize(z: NDArray[np.float32], levels: Sequence[int]) -> tuple[NDArray
     return quantized, (numbers * table.basis).sum(-1, dtype=np.int32)
 
 
-def indices_to_values(indices: NDArray[np.int32], levels: Sequence[int]) -> NDArray[np.float32]:
+def indices_to_values(indices: NDArray[np.integer], levels: Sequence[int]) -> NDArray[np.float32]:
     """Return the quantised vectors that stand behind code indices.
 
     Parameters

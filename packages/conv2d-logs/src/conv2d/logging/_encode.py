@@ -92,10 +92,13 @@ def plain_fields(fields: Mapping[Any, object], depth: int = 0) -> dict[str, obje
     written: dict[str, object] = {}
     for key, value in fields.items():
         name = key if type(key) is str else str(key)
-        if names_secret(name) and not _is_number(value):
-            written[name] = value if value is None else REDACTED
+        kind = type(value)
+        if kind is int or kind is bool or value is None:
+            written[name] = value
+        elif names_secret(name) and not _is_number(value):
+            written[name] = REDACTED
         else:
-            written[name] = plain(value, depth + 1)
+            written[name] = value if kind is str else plain(value, depth + 1)
     return written
 
 
@@ -142,6 +145,10 @@ def _array(value: Any, depth: int) -> object:
     return plain(listed, depth + 1)
 
 
+def _enum(value: Any, depth: int) -> object:
+    return plain(value.value, depth + 1)
+
+
 def _dataclass(value: Any, depth: int) -> object:
     return plain_fields({field.name: getattr(value, field.name) for field in dataclasses.fields(value)}, depth)
 
@@ -151,7 +158,7 @@ def _members(value: Iterable[object], depth: int) -> object:
 
 
 _BY_TYPE: tuple[tuple[Any, Callable[[Any, int], object]], ...] = (
-    (enum.Enum, lambda value, depth: plain(value.value, depth + 1)),
+    (enum.Enum, _enum),
     (str, lambda value, _: str.__str__(value)),
     (int, lambda value, _: int(value)),
     (float, lambda value, depth: plain(float(value), depth)),
@@ -161,7 +168,7 @@ _BY_TYPE: tuple[tuple[Any, Callable[[Any, int], object]], ...] = (
     ((bytes, bytearray, memoryview), lambda value, _: f"bytes:{base64.b64encode(bytes(value)).decode()}"),
     ((datetime.datetime, datetime.date, datetime.time), lambda value, _: value.isoformat()),
     (datetime.timedelta, lambda value, _: value.total_seconds()),
-    (os.PathLike, lambda value, depth: plain(os.fspath(value), depth + 1)),
+    (os.PathLike, lambda value, depth: plain(cast(object, os.fspath(value)), depth + 1)),
     (uuid.UUID, lambda value, _: str(value)),
     (complex, lambda value, _: f"complex:{complex(value)}"),
     (decimal.Decimal, lambda value, _: f"decimal:{value}"),

@@ -1,5 +1,6 @@
 """From a call to a line: the path that every record takes, whichever library it was logged with."""
 
+import itertools
 import os
 import secrets
 import socket
@@ -12,17 +13,29 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, cast
 
+from structlog.contextvars import get_contextvars
+
 from conv2d.logging._encode import encode, plain_fields
-from conv2d.logging._levels import LEVELS, level_name
+from conv2d.logging._levels import LEVELS
 from conv2d.logging._pretty import pretty
 from conv2d.logging._sink import FileSink, to_stderr
-from structlog.contextvars import get_contextvars
 
 Console = Literal["auto", "json", "pretty", "off"]
 CONSOLES = ("auto", "json", "pretty", "off")
 
 # Keys that the record itself owns; a caller's field of that name gets a trailing underscore.
 RESERVED = frozenset({"ts", "level", "logger", "event", "run_id", "host", "pid", "thread", "seq", "exception", "stack"})
+
+# structlog's methods that are not named as their level.
+_METHODS = {name: name for name in LEVELS} | {
+    "warn": "warning",
+    "err": "error",
+    "exception": "error",
+    "fatal": "critical",
+}
+
+# One numbering for the process, whatever is set up anew, so that equal numbers never stand for two records.
+_numbers = itertools.count()
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -46,11 +59,10 @@ class Pipeline:
         self.start_process()
 
     def start_process(self) -> None:
-        """Take note of the process we are in; a forked child numbers its lines from 0."""
+        """Take note of the process we are in."""
         # Re-entrant, for a signal handler may log while its thread is logging.
         self.lock = threading.RLock()
         self._pid = os.getpid()
-        self._seq = 0
 
     def emit(self, level: str, logger: str, event: object, fields: Mapping[str, object]) -> None:
         """Write one record. Never raises: a log line is not worth a lost run."""
@@ -75,8 +87,10 @@ class Pipeline:
         }
         merged = {**get_contextvars(), **fields}
         raised, stack = merged.pop("exc_info", None), merged.pop("stack_info", None)
-        for name, value in plain_fields(merged).items():
-            record[name + "_" if name in RESERVED else name] = value
+        given = plain_fields(merged)
+        if not RESERVED.isdisjoint(given):
+            given = {name + "_" if name in RESERVED else name: value for name, value in given.items()}
+        record |= given
         if raised:
             record["exception"] = describe_exception(raised)
         if stack:
@@ -85,8 +99,7 @@ class Pipeline:
         with self.lock:
             # Time and number are taken together, so that a process's lines stand in the order of both.
             record["ts"] = self._now()
-            record["seq"] = self._seq
-            self._seq += 1
+            record["seq"] = next(_numbers)
             line = encode(record) + b"\n"
             if self.file is not None:
                 self.file.write(line, durable)
@@ -105,7 +118,7 @@ class Pipeline:
     def process(self, logger: Any, method: str, event_dict: MutableMapping[str, Any]) -> str:
         """Be the last processor of structlog's chain."""
         fields = dict(event_dict)
-        self.emit(level_name(method) or "info", str(getattr(logger, "name", "-")), fields.pop("event", ""), fields)
+        self.emit(_METHODS.get(method, "info"), logger.name, fields.pop("event", ""), fields)
         return ""
 
 
@@ -119,6 +132,13 @@ class Output:
         """Do nothing."""
 
     log = debug = info = warn = warning = err = error = exception = critical = fatal = failure = msg
+
+
+def start_child(pipeline: Pipeline) -> None:
+    """Make a forked child a process of its own: free locks, and lines numbered from 0."""
+    global _numbers
+    _numbers = itertools.count()
+    pipeline.start_process()
 
 
 def describe_exception(raised: object) -> dict[str, object]:

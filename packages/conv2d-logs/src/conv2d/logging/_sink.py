@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 RETRY_S = 5.0
+LOOK_S = 0.1
 
 
 class FileSink:
@@ -29,6 +30,7 @@ class FileSink:
         self._torn = False
         self._warned = False
         self._retry_at = 0.0
+        self._look_at = 0.0
 
     def write(self, line: bytes, durable: bool = False) -> None:
         """Append `line`, which ends in a newline; with `durable`, wait until the disk has it. Never raises."""
@@ -57,6 +59,13 @@ class FileSink:
             os.close(fd)
 
     def _in_place(self) -> bool:
+        if os.fstat(self._fd).st_nlink == 0:
+            return False
+        now = time.monotonic()
+        if now < self._look_at:
+            return True
+        # Renamed, as by logrotate: what is written meanwhile is in the renamed file, so a look now and then is enough.
+        self._look_at = now + LOOK_S
         try:
             return self.path.stat().st_ino == self._inode
         except OSError:
@@ -64,9 +73,12 @@ class FileSink:
 
     def _open(self) -> None:
         self.close()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        self._fd = os.open(self._name, flags, 0o644)
+        try:
+            self._fd = os.open(self._name, flags, 0o644)
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(self._name, flags, 0o644)
         status = os.fstat(self._fd)
         self._inode = status.st_ino
         # A process killed on a full disk can leave half a line; ours must not grow on to it.

@@ -13,8 +13,8 @@ Example
 >>> log_fsq_config(levels=[8, 6, 5], embedding_dim=64, codebook_size=240)
 >>> shutdown_logging()
 >>> record = json.loads(file.read_text())
->>> record["event"], record["levels"], record["codebook_size"], record["seq"]
-('fsq_config', [8, 6, 5], 240, 0)
+>>> record["event"], record["levels"], record["codebook_size"]
+('fsq_config', [8, 6, 5], 240)
 """
 
 import atexit
@@ -24,9 +24,10 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
 import structlog
+
 from conv2d.logging._capture import Capture
 from conv2d.logging._levels import LEVELS, check_level
-from conv2d.logging._pipeline import CONSOLES, Console, Output, Pipeline, make_file, new_run_id
+from conv2d.logging._pipeline import CONSOLES, Console, Output, Pipeline, make_file, new_run_id, start_child
 
 __all__ = [
     "Logger",
@@ -464,7 +465,7 @@ def _after_fork_in_parent() -> None:
 
 def _after_fork_in_child() -> None:
     if _State.pipeline is not None:
-        _State.pipeline.start_process()
+        start_child(_State.pipeline)
 
 
 if hasattr(os, "register_at_fork"):

@@ -20,32 +20,54 @@ from ._classification import (
     confusion_matrix,
     f1_score,
 )
+from ._conformal import PredictionSets, SplitConformal
+from ._coverage import CoverageReport, coverage_report
 from ._evaluation import Evaluation, SubjectScore, evaluate_probabilities
 from ._losses import brier_score, nll
+from ._segments import (
+    Matches,
+    boundary_f1,
+    boundary_matches,
+    edit_score,
+    segment_f1,
+    segment_matches,
+    tiou,
+)
 from ._temperature import TemperatureScaler, softmax
 from .core import Metrics, MetricsCalculator
 
 __all__ = [
     "ClassificationReport",
+    "CoverageReport",
     "Evaluation",
     "Interval",
+    "Matches",
     "Metrics",
     "MetricsCalculator",
+    "PredictionSets",
     "Reliability",
+    "SplitConformal",
     "SubjectScore",
     "TemperatureScaler",
     "accuracy",
     "balanced_accuracy",
     "bootstrap_ci",
+    "boundary_f1",
+    "boundary_matches",
     "brier_score",
     "calibration_error",
     "classification_report",
     "classwise_ece",
     "confusion_matrix",
+    "coverage_report",
+    "edit_score",
     "evaluate_probabilities",
     "expected_calibration_error",
     "f1_score",
     "nll",
     "reliability",
+    "segment_f1",
+    "segment_matches",
     "softmax",
+    "tiou",
 ]

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ._binning import Closed
-from ._inputs import FloatArray, IntArray, grouped, predicted, scored, whole
-from ._results import Json, record
-from ._statistics import FROM_PREDICTIONS, multiplicities, named
+from ._inputs import FloatArray, IntArray, choice, grouped, predicted, scored, whole
+from ._results import record
+from ._statistics import FROM_PREDICTIONS, FROM_PROBABILITIES, multiplicities, named
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Interval:
         value, low, high = (format(number, spec) for number in (self.value, self.low, self.high))
         return f"{value} [{low}, {high}]"
 
-    def to_dict(self) -> dict[str, Json]:
+    def to_dict(self) -> dict[str, Any]:
         """All fields, JSON-safe: a value that is not finite is null beside the ``reason``."""
         fields = {name: value for name, value in vars(self).items() if name != "reason"}
         return record(fields, self.reason)
@@ -130,6 +130,7 @@ def bootstrap_ci(
         value, replicates, n_groups = _resample_windows(statistic, y_true, y_pred, y_prob, groups, n_resamples, seed)
         return interval(value, replicates, n_groups, n_resamples, confidence)
 
+    choice("statistic", statistic, (*FROM_PREDICTIONS, *FROM_PROBABILITIES))
     if y_pred is not None and statistic in FROM_PREDICTIONS:
         sample = predicted(y_true, y_pred)
     elif y_prob is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from . import _sums
 from ._binning import Closed, Scheme, bin_edges, bin_index
 from ._inputs import FloatArray, IntArray, scored
-from ._results import Json, record
+from ._results import record
 
 Norm = Literal["l1", "l2", "max", "mean"]
 
@@ -71,7 +71,7 @@ class Reliability:
             self.correct_sum + other.correct_sum,
         )
 
-    def to_dict(self) -> dict[str, Json]:
+    def to_dict(self) -> dict[str, Any]:
         """``edges``, ``counts``, ``confidence``, ``accuracy`` as lists; null where a bin is empty."""
         fields = {
             "edges": self.edges,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _sums
 from ._inputs import FloatArray, IntArray, choice, predicted
-from ._results import Json, record
+from ._results import record
 
 Classes = Literal["present", "true", "all"]
 Average = Literal["macro", "weighted", "micro"]
@@ -183,7 +183,7 @@ class ClassificationReport:
     recall: FloatArray
     f1: FloatArray
 
-    def rows(self) -> list[dict[str, Json]]:
+    def rows(self) -> list[dict[str, Any]]:
         """One JSON-safe object a class; an undefined figure is null beside a ``reason``."""
         columns = zip(self.label_names, self.support, self.predicted, self.precision, self.recall, self.f1, strict=True)
         return [
@@ -194,7 +194,7 @@ class ClassificationReport:
             for name, n, m, precision, recall, f1 in columns
         ]
 
-    def to_dict(self) -> dict[str, Json]:
+    def to_dict(self) -> dict[str, Any]:
         """``label_names``, ``confusion`` and ``per_class`` (the `rows`), JSON-safe."""
         return record({"label_names": self.label_names, "confusion": self.confusion, "per_class": self.rows()})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from ._binning import Closed
 from ._bootstrap import Interval, check_resampling, interval
 from ._classification import ClassificationReport, names_of, report_of
 from ._inputs import grouped, scored
-from ._results import Json, record
+from ._results import record
 from ._statistics import named
 
 _HEADLINE = ("accuracy", "macro_f1", "ece", "nll")
@@ -79,7 +80,7 @@ class Evaluation:
     per_subject: tuple[SubjectScore, ...]
     per_class: ClassificationReport
 
-    def to_dict(self) -> dict[str, Json]:
+    def to_dict(self) -> dict[str, Any]:
         """JSON-safe: NaN and infinity are null beside a ``reason`` in the same object.
 
         ``accuracy``, ``macro_f1``, ``ece``, ``nll`` are ``{"value", "low", "high"}``; how the ends were made is told
@@ -179,5 +180,5 @@ def evaluate_probabilities(
     )
 
 
-def _ends(figure: Interval) -> dict[str, Json]:
+def _ends(figure: Interval) -> dict[str, Any]:
     return record({"value": figure.value, "low": figure.low, "high": figure.high}, figure.reason)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
 
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
-
-def jsonable(value: Any) -> Json:
+def jsonable(value: Any) -> Any:
     """Make plain Python of numpy scalars and arrays; a number that JSON cannot hold becomes None."""
     if isinstance(value, np.ndarray | np.generic):
         return jsonable(cast(Any, value).tolist())
@@ -21,10 +19,10 @@ def jsonable(value: Any) -> Json:
         return [jsonable(item) for item in cast(Iterable[Any], value)]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return cast(Json, value)
+    return value
 
 
-def record(fields: Mapping[str, Any], reason: str = "") -> dict[str, Json]:
+def record(fields: Mapping[str, Any], reason: str = "") -> dict[str, Any]:
     """Make one JSON object; ``reason`` is added when there is one, and it must be when a field came out null."""
     out = {key: jsonable(value) for key, value in fields.items()}
     if reason:

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _sums
 from ._binning import Closed, bin_edges, bin_index
-from ._inputs import FloatArray, Groups, Predicted, Scored, choice
+from ._inputs import FloatArray, Groups, Predicted, Scored
 
 _TABLE_LIMIT = 2**22
 """Largest per-group table (numbers) held at once; beyond it each resample is summed anew from the windows."""
@@ -73,7 +73,6 @@ FROM_PROBABILITIES = (*_LOSSES, *_BIN_NORMS)
 
 def named(name: str, sample: Predicted, *, n_bins: int = 15, closed: Closed = "right") -> Statistic:
     """Make the figure of this name on a sample; one that needs probabilities refuses a sample without."""
-    choice("statistic", name, (*FROM_PREDICTIONS, *FROM_PROBABILITIES))
     if name in FROM_PREDICTIONS:
         return Statistic(confusion_table(sample), _OF_CONFUSION[name], sample.n_classes**2)
     if not isinstance(sample, Scored):

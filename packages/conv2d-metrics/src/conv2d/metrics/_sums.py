@@ -31,7 +31,7 @@ def confusion_sums(
 ) -> FloatArray:
     """Confusion counts ``(G, K, K)``: rows are true classes, columns predicted ones."""
     table = tally(y_true * n_classes + y_pred, n_classes**2, by, None, weight)
-    return table.reshape(-1, n_classes, n_classes)
+    return table.reshape(1 if by is None else by.n, n_classes, n_classes)
 
 
 def bin_sums(

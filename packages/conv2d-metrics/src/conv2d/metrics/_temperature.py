@@ -128,11 +128,12 @@ class TemperatureScaler:
         z_true = np.take_along_axis(z, true[:, None], axis=1)[:, 0]
 
         if z_true.mean() <= z.mean() * (1 - 4 * _FLOAT64.eps):  # the slope of the NLL at 1/T = 0 is upward, or rounding
-            self.status, self.temperature = "anticorrelated", min(max(1.0, 1000.0 * largest), _FLOAT64.max)
+            self.status, self.temperature = "anticorrelated", max(1.0, 1000.0 * largest)
         elif not z_true.any():
             self.status, self.temperature = "separable", 1.0 / _laplace_beta(z, scale)
         else:
             self.status, self.temperature = "interior", scale / _newton_beta(z, z_true)
+        self.temperature = min(self.temperature, float(_FLOAT64.max))
         self.n_windows = len(true)
         return self
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy.typing as npt
 
@@ -13,7 +13,7 @@ from ._binning import Closed
 from ._calibration import classwise_ece
 from ._classification import Classes
 from ._inputs import IGNORE, class_labels, predicted, scored
-from ._results import Json, record
+from ._results import record
 from ._statistics import FROM_PREDICTIONS, FROM_PROBABILITIES, confusion_table, named
 from ._sums import macro_f1_of
 
@@ -88,7 +88,7 @@ class Metrics:
                 raise AttributeError(f"{name}: absent, because compute_all was called without {_NEEDS[name]}.")
             raise AttributeError(f"{name}: no such figure; there are n_windows, {', '.join(_NEEDS)}.")
 
-    def to_dict(self) -> dict[str, Json]:
+    def to_dict(self) -> dict[str, Any]:
         """Write the figures present, JSON-safe: one that is not finite is null, and ``reason`` says why."""
         finite = all(math.isfinite(value) for value in vars(self).values())
         reason = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import onnx
+
 from conv2d.packaging._findings import BundleError, MissingToolError
 from conv2d.packaging._model import TOLERANCE, OnnxModel
 from conv2d.packaging._samples import WINDOW

@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Any, Protocol, cast
 
 import jsonschema
+
 from conv2d.packaging._files import MANIFEST, is_safe, sha256
 from conv2d.packaging._findings import BundleError, Finding
 from conv2d.packaging._text import canonical_json, mapping, parse_json

@@ -9,9 +9,10 @@ from typing import Any, Protocol, cast
 import numpy as np
 import onnx
 import onnxruntime
+from numpy.typing import NDArray
+
 from conv2d.packaging._findings import BundleError, Finding
 from conv2d.packaging._samples import WINDOW, Samples, check_windows, output_file
-from numpy.typing import NDArray
 
 TOLERANCE = 1e-5
 _INPUT_SHAPE = (1, *WINDOW)

@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from conv2d.packaging._findings import BundleError
 from numpy.typing import NDArray
+
+from conv2d.packaging._findings import BundleError
 
 WINDOW = (9, 2, 100)
 _DTYPES = ("float32", "int8", "int32", "int64", "uint8")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00(..)\{'descr': '([<|][fiu][1248])', 'fortran_order': False, 'shape': \(([0-9, ]{0,80})\), \} *\n",
+    re.DOTALL,
+)
 INPUTS_FILE = "samples/inputs.npy"
 
 
@@ -104,16 +109,16 @@ def npy_bytes(array: NDArray[Any]) -> bytes:
 
 def parse_npy(data: bytes, file: str) -> NDArray[Any]:
     """Read what `npy_bytes` wrote; the size is checked before anything of that size is allocated."""
-    stream = io.BytesIO(data)
-    try:
-        if np.lib.format.read_magic(stream) != (1, 0):
-            raise ValueError("the format version is not 1.0")
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=4096)
-    except (ValueError, EOFError) as error:
-        raise BundleError(f"{file} is not a .npy file ({error}).") from error
-    if dtype.name not in _DTYPES or dtype.newbyteorder("<") != dtype or fortran:
-        raise BundleError(f"{file} is {dtype.str}; allowed are C-ordered little-endian {', '.join(_DTYPES)}.")
-    rest = len(data) - stream.tell()
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != rest:
+    # numpy's own reader evaluates the header as Python text; what we write needs one pattern only.
+    header = _HEADER.match(data)
+    if header is None:
+        raise BundleError(f"{file} is not a .npy file of version 1.0 with C-ordered little-endian numbers.")
+    length, code, sizes = header.groups()
+    dtype = np.dtype(code.decode())
+    shape = tuple(int(size) for size in sizes.split(b",") if size.strip())
+    rest = len(data) - header.end()
+    if int.from_bytes(length, "little") + 10 != header.end() or dtype.name not in _DTYPES:
+        raise BundleError(f"{file} has a header of {dtype.name} that conv2d-pack does not write.")
+    if math.prod(shape) * dtype.itemsize != rest:
         raise BundleError(f"{file} says shape {shape} of {dtype.name} but holds {rest} bytes of numbers.")
-    return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape).copy()
+    return np.frombuffer(data, dtype, offset=header.end()).reshape(shape).copy()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn, cast
 
 import yaml
+
 from conv2d.packaging._findings import BundleError
 
 MAX_DEPTH = 32

@@ -17,7 +17,7 @@ from conv2d.packaging._findings import BundleError, BundleNotFoundError, Missing
 from conv2d.packaging._store import find_bundle, list_bundles
 from conv2d.packaging._verify import verify_bundle
 
-app = typer.Typer(help="Verify, list and show model bundles.", no_args_is_help=True, add_completion=False)
+app: typer.Typer = typer.Typer(help="Verify, list and show model bundles.", no_args_is_help=True, add_completion=False)
 
 Which = Annotated[str, typer.Argument(metavar="ID|PATH", help="The first digits of a bundle's id, or its folder.")]
 Root = Annotated[Path, typer.Option("--root", help="The folder that holds bundles.")]
@@ -32,8 +32,13 @@ def errors() -> Generator[None]:
         yield
     except (BundleError, MissingToolError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
-        code = {BundleNotFoundError: 2, MissingToolError: 5}.get(type(error), 3)
-        raise typer.Exit(code) from error
+        raise typer.Exit(_exit_code(error)) from error
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, MissingToolError):
+        return error.exit_code
+    return 2 if isinstance(error, BundleNotFoundError) else 3
 
 
 @app.command()

@@ -17,9 +17,9 @@ Array = NDArray[np.float64]
 # Typical Froude number of each behaviour that steps, and the log-normal spread over bouts. They overlap: dogs break into
 # a gallop anywhere in their trotting range, and a slow trot is slower than a brisk walk.
 _GAIT = {
-    "galloping": (gaits.GALLOP, 2.6, 0.40),
-    "trotting": (gaits.TROT, 0.95, 0.40),
-    "walking": (gaits.WALK, 0.28, 0.35),
+    "galloping": (gaits.GALLOP, 2.2, 0.50),
+    "trotting": (gaits.TROT, 0.85, 0.50),
+    "walking": (gaits.WALK, 0.28, 0.45),
     "sniffing": (gaits.WALK, 0.06, 0.50),
     "standing": (gaits.WALK, 0.03, 0.50),
 }
@@ -158,20 +158,23 @@ def _trunk(
     air = style.breath * np.sin(2.0 * np.pi * traits.breath_hz * times_s + 0.7 * slow[:, 4])
     pant = style.pant * np.sin(2.0 * np.pi * traits.pant_hz * times_s + 0.7 * slow[:, 4])
     forward, left, up, yaw, pitch, roll, _ = gait.movement.T
+    # Uneven ground, pulls on the leash: jolts that grow with speed and change with the place.
+    jolt = smooth_noise(rng, times_s, 3.5, 3) * (
+        np.exp(0.7 * smooth_noise(rng, times_s, 0.05, 1)) * (gait.speed / 1.5)[:, None] ** 0.5)
     trunk = Rotation.from_euler(
         "ZYX",
         np.stack(
             [
                 heading + yaw + 0.5 * style.sway * slow[:, 0],
                 # A positive turn about the axis to the left puts the nose down.
-                -(style.pitch + pitch + style.sway * (0.6 * slow[:, 1] + shift[:, 0]) + 0.008 * air + 0.002 * pant),
+                -(style.pitch + pitch + style.sway * (0.6 * slow[:, 1] + shift[:, 0]) + 0.012 * jolt[:, 0] + 0.008 * air + 0.002 * pant),
                 style.roll + roll + style.sway * (0.8 * slow[:, 2] + 1.2 * shift[:, 1])
-                + 0.30 * events.shake + 0.03 * events.scratch + 0.06 * events.scratch_on,
+                + 0.015 * jolt[:, 1] + 0.30 * events.shake + 0.03 * events.scratch + 0.06 * events.scratch_on,
             ],
             axis=1,
         ),
     )
-    height = traits.leg_m * (style.height + 0.5 * style.sway * slow[:, 3]) + up + 0.002 * air + 0.0006 * pant
+    height = traits.leg_m * (style.height + 0.5 * style.sway * slow[:, 3]) + up + 0.003 * jolt[:, 2] + 0.002 * air + 0.0006 * pant
     ahead = np.stack([np.cos(heading), np.sin(heading)], axis=1)
     aside = np.stack([-ahead[:, 1], ahead[:, 0]], axis=1)
     path = np.cumsum(gait.speed[:, None] * ahead, axis=0) * step

@@ -55,10 +55,10 @@ class Style(NamedTuple):
 _TABLE: dict[str, tuple[tuple[float, float], ...]] = {
     #            height        pitch      roll      neck pitch  neck yaw   sway        look       sniff       turn
     "galloping": ((1.00, 0.02), (0, 2), (0, 1.5), (14, 7), (0, 4), (1.2, 0.2), (2, 1), (0.0, 0.0), (0.35, 0.1)),
-    "lying": ((0.30, 0.03), (3, 4), (0, 9), (28, 14), (0, 15), (0.25, 0.1), (16, 5), (0.0, 0.0), (0.01, 0.0)),
+    "lying": ((0.30, 0.03), (7, 4), (0, 9), (15, 13), (0, 15), (0.12, 0.05), (16, 5), (0.0, 0.0), (0.01, 0.0)),
     "sitting": ((0.75, 0.04), (33, 8), (0, 5), (48, 10), (0, 10), (0.6, 0.2), (22, 6), (0.0, 0.0), (0.03, 0.01)),
     "sniffing": ((0.95, 0.03), (-4, 3), (0, 2), (-38, 13), (0, 10), (1.2, 0.3), (5, 2), (13.0, 4.0), (0.25, 0.08)),
-    "standing": ((1.00, 0.02), (0, 3), (0, 2), (38, 10), (0, 10), (1.0, 0.3), (22, 6), (0.0, 0.0), (0.06, 0.02)),
+    "standing": ((1.00, 0.02), (0, 3), (0, 2), (38, 10), (0, 10), (1.3, 0.3), (22, 6), (0.0, 0.0), (0.06, 0.02)),
     "trotting": ((1.00, 0.02), (0, 2), (0, 1.5), (28, 8), (0, 5), (1.0, 0.2), (5, 2), (0.0, 0.0), (0.25, 0.08)),
     "walking": ((1.00, 0.02), (0, 2), (0, 1.5), (24, 10), (0, 6), (1.0, 0.2), (9, 3), (0.0, 0.0), (0.20, 0.06)),
 }
@@ -67,7 +67,7 @@ _STEP = {
     "lying": 0.0,
     "sitting": 0.0,
     "sniffing": 0.45,
-    "standing": 0.12,
+    "standing": 0.2,
     "trotting": 1.0,
     "walking": 1.0,
 }
@@ -93,16 +93,16 @@ def draw_style(rng: np.random.Generator, codes: NDArray[np.int64], traits: Trait
     )
     static = (codes == _LYING) | (codes == _SITTING) | (codes == _STANDING)
     # Confusers, one in six: a head hung low while standing or walking, a chin on the floor while lying.
-    low = rng.random(n) < np.select([codes == _LYING, (codes == _STANDING) | (codes == _WALKING)], [0.35, 0.16], 0.0)
+    low = rng.random(n) < np.select([codes == _LYING, (codes == _STANDING) | (codes == _WALKING)], [0.45, 0.16], 0.0)
     # A lying dog rolls onto one hip, or flat onto its side.
-    onto_side = np.select([rng.random(n) < 0.15, rng.random(n) < 0.5], [65.0, 18.0], 0.0) * (codes == _LYING)
+    onto_side = np.select([rng.random(n) < 0.2, rng.random(n) < 0.7], [70.0, 32.0], 0.0) * (codes == _LYING)
     side = np.where(rng.random(n) < 0.5 + 0.3 * traits.lead, 1.0, -1.0)
     panting = static & (rng.random(n) < 0.35)
     restless = traits.restlessness
     return drawn._replace(
         pitch=drawn.pitch + traits.pitch + np.where(codes == _SITTING, traits.sit_pitch, 0.0),
         roll=drawn.roll + traits.roll + np.deg2rad(onto_side) * side,
-        neck_pitch=drawn.neck_pitch + traits.neck_pitch - np.deg2rad(np.where(low, 45.0, 0.0)),
+        neck_pitch=drawn.neck_pitch + traits.neck_pitch - np.deg2rad(np.where(low, 40.0, 0.0)),
         sway=np.abs(drawn.sway) * restless**0.5,
         look=np.abs(drawn.look) * restless,
         turn=np.abs(drawn.turn),

@@ -79,7 +79,7 @@ def draw_traits(rng: np.random.Generator, mounting_deg: float) -> Traits:
         trunk_m=0.95 * leg * factor(0.06),
         neck_m=0.42 * leg * factor(0.08),
         stride_factor=factor(0.06),
-        bounce=factor(0.06),
+        bounce=factor(0.12),
         suppleness=factor(0.2),
         asymmetry=normal(0.0, 0.04),
         lead=float(rng.choice([-1.0, 1.0])),

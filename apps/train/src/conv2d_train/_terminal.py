@@ -1,0 +1,90 @@
+"""What every command shares: errors become one paragraph and an exit code; results go to stdout, all else to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+import click
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from conv2d.data import DataError
+from conv2d.packaging import BundleError, MissingToolError
+from conv2d_train._errors import ConfigError, RunError
+
+EXIT_CODES: Mapping[type[Exception], int] = {
+    DataError: 3,
+    BundleError: 3,
+    RunError: 3,
+    ConfigError: 4,
+    MissingToolError: 5,
+}
+
+console = Console(stderr=True)
+
+
+def run_app(app: Callable[..., object]) -> NoReturn:
+    """Run a typer app; a user's mistake ends in one paragraph on stderr and the documented exit code."""
+    try:
+        app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        typer.echo("interrupted", err=True)
+        sys.exit(130)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except tuple(EXIT_CODES) as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)))
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception:
+        console.print_exception()
+        typer.echo(
+            "internal error: this is a defect of conv2d, not of your input; please report it with the lines above.",
+            err=True,
+        )
+        sys.exit(70)
+    sys.exit(0)
+
+
+def emit(content: Mapping[str, Any]) -> None:
+    """Print a result as JSON on stdout."""
+    typer.echo(json.dumps(content, indent=2, sort_keys=True, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """Tell the reader something on stderr."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def figures_table(metrics: Mapping[str, Any]) -> Table:
+    """Return accuracy, macro-F1, ECE and NLL with intervals, beside the baselines."""
+    confidence = metrics["interval"]["confidence"] * 100
+    table = Table(
+        title=f"{metrics['n_windows']} windows of {metrics['n_subjects']} unseen subjects; {confidence:g} % intervals over subjects"
+    )
+    table.add_column("")
+    for name in ("accuracy", "macro-F1", "ECE", "NLL"):
+        table.add_column(name, justify="right")
+    rows = {"this model": metrics, "smoothed": metrics.get("smoothed", {})} | dict(metrics.get("baselines", {}))
+    for title, row in rows.items():
+        table.add_row(
+            title.replace("_", " "), *(_cell(row.get(name)) for name in ("accuracy", "macro_f1", "ece", "nll"))
+        )
+    return table
+
+
+def _cell(figure: Mapping[str, Any] | None) -> str:
+    if figure is None:
+        return ""
+    if figure["value"] is None:
+        return "–"
+    ends = "" if figure["low"] is None else f" [{figure['low']:.3f}, {figure['high']:.3f}]"
+    return f"{figure['value']:.3f}{ends}"

@@ -1,0 +1,91 @@
+"""``conv2d data``: list, describe, simulate and convert recordings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from conv2d.data import Recording, quality_report, read_recordings, simulate, write_table
+from conv2d_train._terminal import console, emit, say
+
+app = typer.Typer(no_args_is_help=True)
+
+FolderArgument = Annotated[Path, typer.Argument(help="Folder or file of recordings.", exists=True)]
+ReaderOption = Annotated[
+    Literal["table", "spsw", "dsads", "hapt"], typer.Option("--reader", help="How the folder is laid out.")
+]
+FormatOption = Annotated[Literal["parquet", "csv"], typer.Option("--format")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+
+
+@app.command(name="ls")
+def list_recordings(folder: FolderArgument, reader: ReaderOption = "table", json: JsonOption = False) -> None:
+    """List recordings: subject, session, duration, rate, labels."""
+    rows = [_row(recording) for recording in read_recordings(folder, reader)]
+    if json:
+        emit({"recordings": rows})
+        return
+    table = Table(*rows[0]) if rows else Table("no recordings")
+    for row in rows:
+        table.add_row(*(", ".join(v) if isinstance(v, list) else str(v) for v in row.values()))
+    console.print(table)
+
+
+def _row(recording: Recording) -> dict[str, object]:
+    present = sorted({int(k) for k in recording.labels if k >= 0})
+    return {
+        "subject": recording.subject,
+        "session": recording.session,
+        "duration_s": round(recording.duration_s, 2),
+        "rate_hz": recording.rate_hz,
+        "devices": list(recording.devices),
+        "labels": [recording.label_names[k] for k in present],
+    }
+
+
+@app.command()
+def describe(folder: FolderArgument, reader: ReaderOption = "table", json: JsonOption = False) -> None:
+    """Tell what the recordings hold and what is wrong with them: gaps, flat lines, clipping, missing channels."""
+    report = quality_report(read_recordings(folder, reader))
+    if json:
+        emit(report.to_dict())
+    else:
+        console.print(str(report), highlight=False, markup=False)
+
+
+@app.command(name="simulate")
+def simulate_recordings(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write; must not hold recordings yet.")],
+    subjects: Annotated[int, typer.Option("--subjects", min=1)] = 12,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="Per subject.")] = 4.0,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    format: FormatOption = "parquet",  # noqa: A002 - the option's name
+    json: JsonOption = False,
+) -> None:
+    """Write simulated recordings of dogs with a collar and a harness sensor, in the plain layout."""
+    _write(simulate(n_subjects=subjects, minutes=minutes, seed=seed), out, format, json)
+
+
+@app.command()
+def convert(
+    folder: FolderArgument,
+    out: Annotated[Path, typer.Option("--out", help="Folder to write; must not hold recordings yet.")],
+    reader: ReaderOption = "table",
+    format: FormatOption = "parquet",  # noqa: A002 - the option's name
+    json: JsonOption = False,
+) -> None:
+    """Convert recordings to the plain layout: one file each, with t, <device>_<sensor>_<axis> and label."""
+    _write(read_recordings(folder, reader), out, format, json)
+
+
+def _write(recordings: list[Recording], out: Path, format: Literal["parquet", "csv"], json: bool) -> None:  # noqa: A002
+    if out.is_dir() and any(out.iterdir()):
+        raise typer.BadParameter(f"{out} is not empty; recordings are never mixed. Give a new folder.")
+    written = [str(write_table(recording, out, format=format)) for recording in recordings]
+    if json:
+        emit({"files": written})
+    else:
+        say(f"{len(written)} recordings in {out}")

@@ -1,0 +1,237 @@
+"""What is in the recordings, and what looks wrong in them, before anything is trained."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conv2d.data._errors import DataError
+from conv2d.data._recording import CHANNELS, N_DEVICES, UNLABELLED, Recording
+
+FLAT_S = 1.0
+"""A channel that repeats one value for this long is flat: a live sensor's noise does not."""
+
+CLIPPED_STEPS = 3
+"""So many steps in a row at a channel's largest or smallest value mean that the sensor's range ended there."""
+
+# Median accelerations (m/s²) that no body keeps up: below, the unit is g or gravity is missing (jumping, half of it in
+# flight, reaches 3.9); above, the unit is a smaller one (running with the unit on the arm reaches 19.5).
+_LIGHT, _HEAVY = 2.5, 30.0
+
+
+@dataclass(frozen=True)
+class DeviceQuality:
+    """One device in one recording.
+
+    Attributes
+    ----------
+    name : str
+        The device.
+    absent_channels : tuple of str
+        Channels that the mask leaves out.
+    invalid_steps : int
+        Steps inside gaps longer than the gap limit.
+    gaps : int
+        Number of those gaps.
+    interpolated : int
+        Steps filled across shorter gaps.
+    doubled : int
+        Samples with the same time as the one before.
+    trimmed_s : float
+        Seconds cut because the other device was not recording.
+    flat_channels, clipped_channels : dict of str to int
+        For each such channel how many valid steps are flat (`FLAT_S`) or clipped (`CLIPPED_STEPS`).
+    acc_norm : float or None
+        Median length of the acceleration in m/s²: near 9.8 over a long recording; None without accelerometer.
+    """
+
+    name: str
+    absent_channels: tuple[str, ...]
+    invalid_steps: int
+    gaps: int
+    interpolated: int
+    doubled: int
+    trimmed_s: float
+    flat_channels: Mapping[str, int]
+    clipped_channels: Mapping[str, int]
+    acc_norm: float | None
+
+
+@dataclass(frozen=True)
+class RecordingQuality:
+    """One recording: `label_share` gives each label's part of its steps, "" = unlabelled."""
+
+    name: str
+    subject: str
+    rate_hz: float
+    duration_s: float
+    label_share: Mapping[str, float]
+    devices: tuple[DeviceQuality, DeviceQuality]
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """All recordings together, and each by itself.
+
+    Attributes
+    ----------
+    recordings : tuple of RecordingQuality
+        In the order given.
+    subjects : tuple of str
+        Sorted.
+    rates_hz : tuple of float
+        The rates that occur, ascending.
+    duration_s : float
+        Of all recordings together.
+    label_share : dict of str to float
+        Each label's part of the time, "" = unlabelled; in the vocabulary's order.
+    warnings : tuple of str
+        What looks wrong, a sentence each; empty if nothing does.
+
+    Examples
+    --------
+    >>> from conv2d.data import simulate
+    >>> report = quality_report(simulate(n_subjects=2, minutes=0.5))
+    >>> len(report.subjects), report.duration_s, report.rates_hz
+    (2, 60.0, (100.0,))
+    """
+
+    recordings: tuple[RecordingQuality, ...]
+    subjects: tuple[str, ...]
+    rates_hz: tuple[float, ...]
+    duration_s: float
+    label_share: Mapping[str, float]
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dicts, lists and numbers for JSON.
+
+        Returns
+        -------
+        dict
+            The fields, nested ones as dicts in turn.
+
+        Examples
+        --------
+        >>> from conv2d.data import simulate
+        >>> sorted(quality_report(simulate(n_subjects=1, minutes=0.5)).to_dict())
+        ['duration_s', 'label_share', 'rates_hz', 'recordings', 'subjects', 'warnings']
+        """
+        return asdict(self)
+
+
+def quality_report(recordings: Sequence[Recording]) -> QualityReport:
+    """Describe recordings and look for gaps, flat lines, clipping and wrong units.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+        At least one.
+
+    Returns
+    -------
+    QualityReport
+        Counts and shares; nothing is changed.
+
+    Raises
+    ------
+    DataError
+        If there is no recording.
+
+    Examples
+    --------
+    >>> from conv2d.data import simulate
+    >>> report = quality_report(simulate(n_subjects=1, minutes=0.5))
+    >>> [device.name for device in report.recordings[0].devices]
+    ['collar', 'harness']
+    """
+    if not recordings:
+        raise DataError("quality_report: recordings is empty; at least one recording is needed.")
+    each = tuple(_recording_quality(recording) for recording in recordings)
+    seconds: dict[str, float] = {}
+    for quality in each:
+        for label, share in quality.label_share.items():
+            seconds[label] = seconds.get(label, 0.0) + share * quality.duration_s
+    duration_s = sum(quality.duration_s for quality in each)
+    return QualityReport(
+        recordings=each,
+        subjects=tuple(sorted({quality.subject for quality in each})),
+        rates_hz=tuple(sorted({quality.rate_hz for quality in each})),
+        duration_s=duration_s,
+        label_share={label: part / duration_s for label, part in seconds.items()},
+        warnings=tuple(warning for quality in each for warning in _warnings(quality)),
+    )
+
+
+def _recording_quality(recording: Recording) -> RecordingQuality:
+    counts = np.bincount(recording.labels - UNLABELLED, minlength=len(recording.label_names) + 1)
+    shares = dict(zip(("", *recording.label_names), (counts / recording.n_steps).tolist(), strict=True))
+    first, second = (_device_quality(recording, device) for device in range(N_DEVICES))
+    return RecordingQuality(
+        name=recording.name,
+        subject=recording.subject,
+        rate_hz=recording.rate_hz,
+        duration_s=recording.duration_s,
+        # The order of the vocabulary, what has no label last.
+        label_share={label: shares[label] for label in (*recording.label_names, "") if label or shares[""]},
+        devices=(first, second),
+    )
+
+
+def _device_quality(recording: Recording, device: int) -> DeviceQuality:
+    present = recording.channel_mask[:, device]
+    valid = recording.valid[device]
+    signal = recording.signal[:, device][:, valid]
+    flat: dict[str, int] = {}
+    clipped: dict[str, int] = {}
+    for row in np.flatnonzero(present) if signal.size else ():
+        run = _run_lengths(signal[row])
+        at_limit = (signal[row] == signal[row].min()) | (signal[row] == signal[row].max())
+        is_flat = run >= FLAT_S * recording.rate_hz
+        counts = ((flat, is_flat), (clipped, at_limit & (run >= CLIPPED_STEPS) & ~is_flat))
+        for found, steps in counts:
+            if steps.any():
+                found[CHANNELS[row]] = int(steps.sum())
+    acc_norm = float(np.median(np.linalg.norm(signal[:3], axis=0))) if present[:3].all() and signal.size else None
+    return DeviceQuality(
+        name=recording.devices[device],
+        absent_channels=tuple(channel for channel, there in zip(CHANNELS, present, strict=True) if not there),
+        invalid_steps=int((~valid).sum()),
+        gaps=recording.repairs.gaps[device],
+        interpolated=recording.repairs.interpolated[device],
+        doubled=recording.repairs.doubled[device],
+        trimmed_s=recording.repairs.trimmed_s[device],
+        flat_channels=flat,
+        clipped_channels=clipped,
+        acc_norm=acc_norm,
+    )
+
+
+def _run_lengths(values: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return for each step the length of the run of equal values it is in."""
+    starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
+    lengths = np.diff(np.append(starts, len(values)))
+    return np.repeat(lengths, lengths)
+
+
+def _warnings(quality: RecordingQuality) -> list[str]:
+    found: list[str] = []
+    for device in quality.devices:
+        where = f"{quality.name}, {device.name}"
+        if device.acc_norm is not None and not _LIGHT < device.acc_norm < _HEAVY:
+            found.append(
+                f"{where}: median acceleration is {device.acc_norm:.3g} m/s², but gravity alone is 9.8; the unit may be "
+                f"another (near 1: g), or gravity was taken out."
+            )
+        if device.invalid_steps:
+            lost = device.invalid_steps / quality.rate_hz
+            found.append(f"{where}: {lost:.1f} s of {quality.duration_s:.1f} s lie in gaps and reach no window.")
+        if device.flat_channels:
+            longest = max(device.flat_channels.values()) / quality.rate_hz
+            found.append(f"{where}: flat for up to {longest:.1f} s in {', '.join(device.flat_channels)}.")
+        if device.clipped_channels:
+            most = max(device.clipped_channels.values())
+            found.append(f"{where}: clipped in up to {most} steps in {', '.join(device.clipped_channels)}.")
+    return found

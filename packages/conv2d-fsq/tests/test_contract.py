@@ -1,0 +1,117 @@
+"""encode_fsq: what it promises and what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from conv2d.features import ContractError, FSQResult, encode_fsq
+from conv2d.features.numpy import fsq_quantize
+
+
+def windows(n: int = 6, seed: int = 0) -> np.ndarray:
+    return (np.random.default_rng(seed).normal(size=(n, 9, 2, 100)) * 3).astype(np.float32)
+
+
+def test_shapes_dtypes_and_frozen() -> None:
+    result = encode_fsq(windows(), levels=[8, 6, 5], embedding_dim=64)
+    assert (result.codes.shape, result.codes.dtype) == ((6, 64), np.int32)
+    assert (result.features.shape, result.features.dtype) == ((6, 192), np.float32)
+    assert (result.embeddings.shape, result.embeddings.dtype) == ((6, 64), np.float32)
+    assert (result.quantized.shape, result.quantized.dtype) == ((6, 64, 3), np.float32)
+    assert ((result.codes >= 0) & (result.codes < 240)).all()
+    with pytest.raises(AttributeError):
+        result.codes = result.codes  # type: ignore[misc]
+
+
+def test_the_four_results_agree() -> None:
+    result = encode_fsq(windows())
+    quantized, codes = fsq_quantize(result.features.reshape(6, 64, 3), [8, 6, 5])
+    np.testing.assert_array_equal(result.quantized, quantized)
+    np.testing.assert_array_equal(result.codes, codes)
+    np.testing.assert_allclose(result.embeddings, quantized.mean(-1), atol=1e-6)
+
+
+@pytest.mark.parametrize("embedding_dim", [1, 16, 64])
+def test_empty_batch(embedding_dim: int) -> None:
+    result = encode_fsq(windows(0), embedding_dim=embedding_dim)
+    assert result.codes.shape == (0, embedding_dim)
+    assert result.quantized.shape == (0, embedding_dim, 3)
+
+
+def test_a_window_alone_has_the_codes_it_has_in_a_batch() -> None:
+    x = windows(8)
+    together = encode_fsq(x)
+    for i in range(8):
+        alone = encode_fsq(x[i : i + 1])
+        for name in ("codes", "features", "embeddings", "quantized"):
+            np.testing.assert_array_equal(getattr(alone, name)[0], getattr(together, name)[i])
+
+
+def test_same_bytes_in_another_process() -> None:
+    code = (
+        "import numpy as np, hashlib\nfrom conv2d.features import encode_fsq\n"
+        "x=(np.random.default_rng(0).normal(size=(6,9,2,100))*3).astype(np.float32)\n"
+        "r=encode_fsq(x)\nprint(hashlib.sha256(r.codes.tobytes()+r.features.tobytes()).hexdigest())"
+    )
+    other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+    result = encode_fsq(windows())
+    assert other == hashlib.sha256(result.codes.tobytes() + result.features.tobytes()).hexdigest()
+
+
+def test_integer_arithmetic_makes_sums_exact() -> None:
+    """Time reversal changes the order of every sum, but not one bit of a feature that does not look at order."""
+    x = windows(4)
+    forward, backward = encode_fsq(x).features, encode_fsq(np.ascontiguousarray(x[..., ::-1])).features
+    np.testing.assert_array_equal(forward, backward)
+
+
+def test_windows_of_different_motion_get_different_codes() -> None:
+    still = np.zeros((1, 9, 2, 100), np.float32)
+    still[:, 2] = 9.81
+    moving = still + windows(1)
+    energies = 8  # the energies of 24 series fill eight tokens of three scalars
+    assert (encode_fsq(still).codes != encode_fsq(moving).codes).sum() >= energies
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [
+        (np.zeros((1, 9, 2, 100)), "float64"),
+        (np.zeros((9, 2, 100), np.float32), r"\(9, 2, 100\)"),
+        (np.zeros((1, 9, 2, 99), np.float32), r"\(1, 9, 2, 99\)"),
+        (np.zeros((1, 9, 100, 2), np.float32).transpose(0, 1, 3, 2), "C-contiguous"),
+        (np.full((1, 9, 2, 100), np.nan, np.float32), "NaN or Inf"),
+        (np.full((1, 9, 2, 100), np.inf, np.float32), r"\(0, 0, 0, 0\)"),
+        ([[1.0]], "list"),
+    ],
+)
+def test_everything_else_is_refused(x: np.ndarray, says: str) -> None:
+    with pytest.raises(ContractError, match=says):
+        encode_fsq(x)
+
+
+def test_too_many_tokens_for_the_fixed_encoder() -> None:
+    with pytest.raises(ContractError, match="too few"):
+        encode_fsq(windows(1), embedding_dim=100)
+
+
+@pytest.mark.parametrize("dim", [0, -1, True])
+def test_bad_embedding_dim(dim: int) -> None:
+    with pytest.raises(ContractError, match="at least 1"):
+        encode_fsq(windows(1), embedding_dim=dim)
+
+
+def test_a_trained_encoder_is_used_and_checked() -> None:
+    x = windows(2)
+    tokens = np.random.default_rng(3).normal(size=(2, 4, 3)).astype(np.float32)
+    result = encode_fsq(x, [8, 6, 5], 4, encoder=lambda _: tokens)
+    assert isinstance(result, FSQResult)
+    np.testing.assert_array_equal(result.codes, fsq_quantize(tokens, [8, 6, 5])[1])
+    for wrong in (lambda _: tokens.astype(np.float64), lambda _: tokens[:, :3]):
+        with pytest.raises(ContractError, match="encoder must return"):
+            encode_fsq(x, [8, 6, 5], 4, encoder=wrong)  # type: ignore[arg-type] - float64 is the point

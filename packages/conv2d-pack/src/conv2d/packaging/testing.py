@@ -1,0 +1,184 @@
+"""Small bundles for tests and examples: the shape of the real thing, a hundred times smaller, no torch needed."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from conv2d.packaging._bundle import Bundle
+from conv2d.packaging._create import create_bundle
+from conv2d.packaging._model import OnnxModel
+from conv2d.packaging._samples import Samples
+
+__all__ = ["small_arguments", "small_bundle", "small_model", "small_samples", "small_windows"]
+
+
+def small_model(seed: int = 0, *, labels: int = 3) -> bytes:
+    """Build an ONNX file with one convolution, 64 rounded codes and a head, from random weights.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the weights.
+    labels : int
+        Number of logits.
+
+    Returns
+    -------
+    bytes
+        The ONNX file, opset 18.
+
+    Examples
+    --------
+    >>> len(small_model()) > 10_000
+    True
+    """
+    rng = np.random.default_rng(seed)
+    weights = {
+        "kernel": rng.normal(0, 0.2, (4, 9, 2, 10)).astype(np.float32),
+        "project": rng.normal(0, 0.5, (40, 64)).astype(np.float32),
+        "head": rng.normal(0, 0.5, (64, labels)).astype(np.float32),
+        "three": np.array(3, np.float32),
+        "shape": np.array([1, 40], np.int64),
+    }
+    make: Any = helper.make_node
+    nodes: list[onnx.NodeProto] = [
+        make("Conv", ["windows", "kernel"], ["maps"], strides=[1, 10]),
+        make("Relu", ["maps"], ["relu"]),
+        make("Reshape", ["relu", "shape"], ["flat"]),
+        make("MatMul", ["flat", "project"], ["z"]),
+        make("Tanh", ["z"], ["bounded"]),
+        make("Mul", ["bounded", "three"], ["scaled"]),
+        make("Round", ["scaled"], ["levels"]),
+        make("Cast", ["levels"], ["codes"], to=onnx.TensorProto.INT32),
+        make("MatMul", ["levels", "head"], ["logits"]),
+    ]
+    value: Any = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [value("windows", onnx.TensorProto.FLOAT, [1, 9, 2, 100])],
+        [value("logits", onnx.TensorProto.FLOAT, [1, labels]), value("codes", onnx.TensorProto.INT32, [1, 64])],
+        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    # IR version 10 is what the oldest supported onnxruntime reads.
+    model: Any = cast("Any", helper.make_model)(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    return model.SerializeToString(deterministic=True)
+
+
+def small_windows(n: int, seed: int = 0) -> NDArray[np.float32]:
+    """Return standard-normal windows.
+
+    Parameters
+    ----------
+    n : int
+        Number of windows.
+    seed : int
+        Seed of the numbers.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 9, 2, 100)
+        As a normaliser would give them.
+
+    Examples
+    --------
+    >>> small_windows(2).shape
+    (2, 9, 2, 100)
+    """
+    return np.random.default_rng(seed).normal(size=(n, 9, 2, 100)).astype(np.float32)
+
+
+def small_samples(model: bytes, n: int = 4) -> Samples:
+    """Return windows and what `model` gives for them.
+
+    Parameters
+    ----------
+    model : bytes
+        An ONNX file that keeps the contract of a bundle.
+    n : int
+        Number of windows, at least 1.
+
+    Returns
+    -------
+    Samples
+        As `create_bundle` takes them.
+
+    Examples
+    --------
+    >>> len(small_samples(small_model()))
+    4
+    """
+    windows = small_windows(n)
+    return Samples(windows, OnnxModel(model).run(windows))
+
+
+def small_arguments(**changes: Any) -> dict[str, Any]:
+    """Return sound keyword arguments of `create_bundle`.
+
+    Parameters
+    ----------
+    **changes : Any
+        Arguments to replace; the samples follow a replaced `model`.
+
+    Returns
+    -------
+    dict
+        All arguments but `root`.
+
+    Examples
+    --------
+    >>> small_arguments(version="2.0")["version"]
+    '2.0'
+    """
+    model = changes.get("model", small_model())
+    arguments: dict[str, Any] = {
+        "model": model,
+        "config": {"seed": 7, "levels": [8, 6, 5], "lr": 1e-3, "name": "small: ä"},
+        "labels": ("rest", "walk", "trot"),
+        "preprocessing": {
+            "rate_hz": 100.0,
+            "devices": ["collar", "harness"],
+            "normaliser": {
+                "mean": [[0.5, -0.5]] * 9,
+                "scale": [[2.0, 3.0]] * 9,
+                "channel_mask": [[True, True]] * 9,
+                "clip": 8.0,
+            },
+        },
+        "calibration": {"temperature": {"temperature": 1.25, "status": "interior", "n_windows": 100}},
+        "metrics": {"accuracy": 0.91, "ece": 0.03},
+        "version": "0.1.0",
+        "commit_sha": "0123abc",
+    } | changes
+    if "samples" not in arguments:
+        arguments["samples"] = small_samples(model)
+    return arguments
+
+
+def small_bundle(root: str | Path, **changes: Any) -> Bundle:
+    """Create a small bundle.
+
+    Parameters
+    ----------
+    root : str or Path
+        The folder that holds bundles.
+    **changes : Any
+        Arguments of `create_bundle` to replace.
+
+    Returns
+    -------
+    Bundle
+        The bundle, opened.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     small_bundle(root).labels
+    ('rest', 'walk', 'trot')
+    """
+    return create_bundle(root, **small_arguments(**changes))
