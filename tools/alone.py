@@ -85,7 +85,7 @@ def wheel_faults(wheel: Path, module: str) -> tuple[str, ...]:
 
 
 def _run(command: Sequence[str | Path], cwd: Path, environment: Mapping[str, str]) -> str:
-    """Run a step; return its standard output and errors, or show them and raise."""
+    """Run a step; return its standard output and errors, or show their end and raise."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -97,7 +97,7 @@ def _run(command: Sequence[str | Path], cwd: Path, environment: Mapping[str, str
         check=False,
     )
     if done.returncode:
-        print(done.stdout, end="" if done.stdout.endswith("\n") else "\n")
+        print("\n".join(f"   {line}" for line in done.stdout.splitlines()[-80:]))
         raise _Failed(f"exit status {done.returncode}: {' '.join(str(part) for part in command[:6])} …")
     return done.stdout
 

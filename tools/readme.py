@@ -8,7 +8,7 @@ environment that holds only one wheel::
     python -m tools.readme README.md --heading "Test it"      # print that section's only block
     python -P tools/readme.py README.md --run                 # execute
 
-A block that cannot run says so in its info string, with the reason: ```` ```bash norun starts a server ````. An install
+A block that cannot run says so in its info string, with the reason: ```` ```bash norun: starts a server ````. An install
 line of a package of this workspace (``pip install conv2d-…``) is not run either: nothing is published from a test.
 """
 
@@ -27,7 +27,7 @@ RUN_ELSEWHERE = ("Run it", "Test it")
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})\s*(.*?)\s*$")
 _HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
-_INSTALL = re.compile(r"^(?:\$ )?(?:uv )?pip install (?!-)\S+$")
+_INSTALL = re.compile(r"^(?:uv )?pip install (['\"]?)(conv2d-[^\s'\"]+)\1(?:\s+#.*)?$")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Block:
         if self.language not in PYTHON + SHELL:
             return "not a program"
         first, _, reason = self.info.partition(" ")
-        if first == "norun":
+        if first.rstrip(":") == "norun":
             return reason or "norun"
         if self.language in SHELL and self.installs:
             return "installs from a package registry"
@@ -68,11 +68,10 @@ class Block:
 
     @property
     def installs(self) -> tuple[str, ...]:
-        """The requirements of a block that consists of ``pip install <requirement>`` lines only, else nothing."""
+        """The requirements of a block that consists of ``pip install conv2d-…`` lines only, else nothing."""
         lines = [line.strip() for line in self.text.splitlines() if line.strip() and not line.startswith("#")]
-        if not lines or not all(_INSTALL.match(line) for line in lines):
-            return ()
-        return tuple(line.split()[-1].strip("'\"") for line in lines)
+        found = [_INSTALL.match(line) for line in lines]
+        return tuple(match[2] for match in found if match) if all(found) else ()
 
 
 def blocks(text: str) -> tuple[Block, ...]:

@@ -33,12 +33,13 @@ not code
 print(x + 22)
 ~~~
 
-```bash norun starts a server
+```bash norun: starts a server
 sleep 1000
 ```
 
 ```bash
-pip install conv2d-logs
+pip install conv2d-logs   # alone
+pip install 'conv2d-pack[torch]'
 ```
 
 ```
@@ -58,7 +59,7 @@ def test_blocks_are_found_where_they_are() -> None:
         *(None, None, "not a program", None),
         *("starts a server", "installs from a package registry", "not a program"),
     ]
-    assert found[5].installs == ("conv2d-logs",)
+    assert found[5].installs == ("conv2d-logs", "conv2d-pack[torch]")
 
 
 def test_heading_prints_the_only_block(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

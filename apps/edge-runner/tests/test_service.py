@@ -56,7 +56,7 @@ def test_health(client: Client, engine: Engine) -> None:
     assert told["bundle"] == engine.bundle.id
     assert told["labels"] == ["rest", "walk", "trot"]
     assert told["window"]["shape"] == [9, 2, 100]
-    assert told["window"]["rate_hz"] == 100.0
+    assert told["window"]["sampling_rate"] == 100.0
     assert told["window"]["devices"] == ["collar", "harness"]
 
 

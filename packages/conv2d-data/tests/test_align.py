@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from conv2d.data import DataError, DeviceStream, LabelTrack, align
 
-HEALTH = settings(max_examples=80, deadline=None)
+HEALTH = settings(max_examples=40, deadline=None)
 ACC = ("acc_x", "acc_y", "acc_z")
 
 
@@ -100,6 +100,9 @@ def test_labels_are_those_of_the_nearest_row():
         ((0.0, 1000.0), {}, ("share no time", "shift one")),
         ((0.0, 0.0), {"rate_hz": 50.0}, ("wrist", "100 Hz", "grid of 50 Hz", "resample")),
         ((0.0, 0.0), {"rate_hz": 200.0}, ("100 Hz", "grid of 200 Hz")),
+        ((0.0, 0.0), {"rate_hz": 0.0}, ("grid of 0 Hz",)),
+        ((0.0, 0.0), {"rate_hz": float("nan")}, ("grid of nan Hz",)),
+        ((0.0, 0.0), {"max_gap_s": 0.0}, ("max_gap_s", "positive", "0.0")),
         ((0.0, 0.0, 0.0), {}, ("one or two devices", "3")),
         ((), {}, ("one or two devices", "0")),
     ],

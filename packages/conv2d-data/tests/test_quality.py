@@ -38,7 +38,8 @@ def test_gaps_flat_lines_clipping_and_units_are_found(make_recording):
     recording = earthly(make_recording)
     signal = recording.signal.copy()
     signal[4, 0, 100:250] = 0.25  # flat for 1.5 s
-    signal[3, 0, 600:604] = 9.0  # 4 steps at the end of its range
+    signal[3, 0, 600:604] = signal[3, 0, 700:703] = 9.0  # 4 and 3 steps at the end of its range
+    signal[5, 0, 600:606] = 9.0  # once only: a sensor of coarse steps does so at its peak
     signal[:3, 1] /= 9.81  # in g
     valid = recording.valid.copy()
     valid[1, 300:350] = False
@@ -46,11 +47,11 @@ def test_gaps_flat_lines_clipping_and_units_are_found(make_recording):
     report = quality_report([earthly(make_recording, signal=signal, valid=valid, repairs=repairs)])
     collar, harness = report.recordings[0].devices
     assert collar.flat_channels == {"gyro_y": 150}
-    assert collar.clipped_channels == {"gyro_x": 4}
+    assert collar.clipped_channels == {"gyro_x": 7}
     assert (collar.interpolated, collar.doubled, collar.gaps) == (7, 2, 0)
     assert (harness.invalid_steps, harness.gaps, harness.trimmed_s) == (50, 1, 1.5)
     text = "\n".join(report.warnings)
-    for words in ("rex/1, collar: flat for up to 1.5 s in gyro_y", "clipped in up to 4 steps in gyro_x"):
+    for words in ("rex/1, collar: flat for up to 1.5 s in gyro_y", "clipped in up to 7 steps in gyro_x"):
         assert words in text
     for words in ("rex/1, harness: median acceleration", "near 1: g", "0.5 s of 10.0 s lie in gaps"):
         assert words in text

@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 
 from conv2d.data import DataError, Dropped, check_windows, make_windows
 
-HEALTH = settings(max_examples=60, deadline=None)
+HEALTH = settings(max_examples=40, deadline=None)
 
 
 def by_hand(recordings, hop, min_purity=0.0, keep_unlabelled=False):
     """The rule of make_windows, one window at a time."""
-    rows, dropped = [], dict(gap=0, unlabelled=0, impure=0, short=0)
+    rows, dropped = [], {"gap": 0, "unlabelled": 0, "impure": 0, "short": 0}
     for index, r in enumerate(recordings):
         dropped["short"] += r.n_steps < 100
         for start in range(0, r.n_steps - 99, hop):

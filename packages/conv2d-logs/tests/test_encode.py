@@ -12,7 +12,7 @@ from collections import OrderedDict, defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conv2d.logging._encode import MAX_DEPTH, MAX_ELEMENTS, REDACTED, encode, plain, plain_fields
@@ -30,6 +30,7 @@ JSON = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first draw of text builds a table of all characters
 @given(st.dictionaries(KEYS, JSON))
 def test_json_values_come_back_equal(value: dict[str, object]) -> None:
     back = json.loads(encode(plain_fields(value)))

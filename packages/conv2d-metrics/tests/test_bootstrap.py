@@ -209,6 +209,8 @@ def test_an_evaluation_of_one_subject_writes_null_and_why():
     }
     assert told["per_subject"][0]["nll"] is None
     assert "infinite" in told["per_subject"][0]["reason"]
+    assert told["nll"]["value"] is None
+    assert told["nll"]["reason"].startswith("one group only: nothing to resample; infinite")
     assert told["per_class"][1]["reason"] == "never predicted"
     json.dumps(told, allow_nan=False)
 

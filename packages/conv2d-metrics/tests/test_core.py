@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import subprocess
 import sys
 
@@ -68,6 +69,7 @@ def test_metrics_are_frozen_values():
     assert hash(one) == hash(same)
     assert one != MetricsCalculator().compute_all(Y_TRUE, [*Y_TRUE[:3], 0, 1])
     assert repr(one).startswith("Metrics(n_windows=4, accuracy=0.75,")
+    assert pickle.loads(pickle.dumps(one)) == one
     with pytest.raises(AttributeError, match="frozen"):
         one.accuracy = 1.0
     with pytest.raises(AttributeError, match="frozen"):

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from conv2d.packaging import Bundle, BundleNotFoundError, create_bundle, find_bundle
 from conv2d.packaging.cli import app
-from conv2d.packaging.testing import small_arguments
+from conv2d.packaging.testing import small_arguments, small_bundle
 
 
 def run(*args: object) -> Any:
@@ -94,3 +94,44 @@ def test_show_command(bundle: Bundle) -> None:
     broken = run("show", bundle.path)
     assert broken.exit_code == 3
     assert "VERSION" in broken.stderr
+
+
+def test_clean_command(bundle: Bundle) -> None:
+    root = bundle.path.parent
+    small_bundle(root, version="0.2.0")
+    plan = run("clean", "--keep", 1, "--root", root, "--dry-run", "--json")
+    assert json.loads(plan.stdout)["removed"] == [str(bundle.path)]
+    assert bundle.path.exists()
+    done = run("clean", "--keep", 1, "--root", root)
+    assert f"removed {bundle.path}" in done.stdout
+    assert not bundle.path.exists()
+    assert run("clean", "--keep", -1, "--root", root).exit_code == 2
+
+
+def test_archive_and_unpack_commands(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    written = run("archive", bundle.id[:8], "--root", bundle.path.parent, "--format", "tar.gz")
+    assert written.stdout.strip() == f"{bundle.id}.tar.gz"
+    unpacked = run("unpack", f"{bundle.id}.tar.gz", "--root", "other")
+    assert Path(unpacked.stdout.strip()).resolve() == (tmp_path / "other" / bundle.id).resolve()
+    assert run("archive", bundle.path, "--format", "rar").exit_code == 2
+    assert run("unpack", "nothing.zip").exit_code == 2
+    (tmp_path / "junk").write_text("junk")
+    assert run("unpack", "junk").exit_code == 3
+
+
+def test_diff_command(bundle: Bundle) -> None:
+    root = bundle.path.parent
+    other = small_bundle(root, metrics={"accuracy": 0.95, "ece": 0.03}, labels=("rest", "walk", "run"))
+    told = run("diff", bundle.id[:8], other.id[:8], "--root", root).stdout.splitlines()
+    assert "metrics.accuracy: 0.91 -> 0.95" in told
+    assert "labels[2]: trot -> run" in told
+    assert {line.split(":")[0] for line in told} == {
+        "metrics.accuracy",
+        "labels[2]",
+        "files.metrics.json",
+        "files.label_map.json",
+    }
+    rows = json.loads(run("diff", bundle.path, other.path, "--json").stdout)
+    assert {"where": "metrics.accuracy", "before": 0.91, "after": 0.95} in rows
+    assert run("diff", bundle.path, bundle.path).stdout == ""

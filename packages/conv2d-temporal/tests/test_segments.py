@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from conv2d.temporal import Segment, from_segments, to_segments
 from hypothesis import given
 from hypothesis import strategies as st
+
+from conv2d.temporal import Segment, from_segments, to_segments
 
 
 @given(

@@ -5,6 +5,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
 from conv2d.temporal import (
     HysteresisPolicy,
     MedianHysteresisPolicy,
@@ -14,9 +18,6 @@ from conv2d.temporal import (
     SmoothingPolicy,
     dwell_steps,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 # --- oracles: lists, one step or one run at a time -----------------------------------------------------------------
 

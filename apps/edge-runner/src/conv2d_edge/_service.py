@@ -105,9 +105,9 @@ def describe(engine: Engine) -> dict[str, Any]:
             "shape": [len(CHANNELS), 2, WINDOW_STEPS],
             "dtype": "float32",
             "channels": list(CHANNELS),
-            "units": {"acc": "m/s²", "gyro": "rad/s", "mag": "µT"},
+            "units": {"acc": "m/s²", "gyro": "rad/s", "mag": preprocessing.get("mag_unit", "uT")},
             "devices": preprocessing.get("devices"),
-            "rate_hz": preprocessing.get("rate_hz"),
+            "sampling_rate": preprocessing.get("sampling_rate"),
         },
     }
 

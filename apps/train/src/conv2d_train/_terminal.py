@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -22,33 +21,25 @@ EXIT_CODES: Mapping[type[Exception], int] = {
     RunError: 3,
     ConfigError: 4,
     MissingToolError: 5,
+    OSError: 3,  # a folder that cannot be written, a full disk
 }
 
 console = Console(stderr=True)
 
 
-def run_app(app: Callable[..., object]) -> NoReturn:
+def run_app(app: Callable[[], object]) -> NoReturn:
     """Run a typer app; a user's mistake ends in one paragraph on stderr and the documented exit code."""
     try:
-        app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        typer.echo("interrupted", err=True)
-        sys.exit(130)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
+        app()  # typer itself ends usage errors with 2 and Ctrl-C with 130
+    except BrokenPipeError:
+        sys.exit(0)  # the reader of a pipe has seen enough
     except tuple(EXIT_CODES) as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)))
-    except BrokenPipeError:
-        sys.exit(0)
     except Exception:
         console.print_exception()
         typer.echo(
-            "internal error: this is a defect of conv2d, not of your input; please report it with the lines above.",
-            err=True,
+            "internal error: a defect of conv2d, not of your input; please report it with these lines.", err=True
         )
         sys.exit(70)
     sys.exit(0)

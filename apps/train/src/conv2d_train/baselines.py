@@ -33,7 +33,7 @@ def window_features(x: NDArray[np.float32]) -> NDArray[np.float32]:
     ndarray of float32, shape (N, 522)
         Channels that are absent give constant columns.
     """
-    return np.concatenate([_features(x[i : i + _CHUNK]) for i in range(0, max(len(x), 1), _CHUNK)])
+    return np.concatenate([_features(x[i : i + _CHUNK]) for i in range(0, len(x), _CHUNK)])
 
 
 def _features(x: NDArray[np.float32]) -> NDArray[np.float32]:

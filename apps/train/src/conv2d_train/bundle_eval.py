@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from conv2d.data import CHANNELS, DataError, Normaliser, Windows
 from conv2d.packaging import Bundle, find_bundle
 from conv2d_edge import Engine
 from conv2d_train.config import Experiment, load_resolved
@@ -49,9 +52,19 @@ def evaluate_bundle(
         update={"source": reader or ("table" if config.data.source == "simulator" else config.data.source)}
     )
     windows = load_windows(source, data, opened.labels)
-    engine = Engine(opened)
-    engine.check_channels(windows.channel_mask)
-    result = scored(windows, engine.predict(windows.x).probabilities, config.smoothing)
+    _check_channels(opened, windows)
+    result = scored(windows, Engine(opened).predict(windows.x).probabilities, config.smoothing)
     if predictions is not None:
         save_predictions(result, predictions)
     return figures(result, config.evaluation, config.seed) | {"bundle": opened.id}
+
+
+def _check_channels(bundle: Bundle, windows: Windows) -> None:
+    """Refuse data that lack a channel the model looks at; further channels are masked by the normaliser."""
+    lacking = Normaliser.from_dict(bundle.preprocessing["normaliser"]).channel_mask & ~windows.channel_mask
+    if lacking.any():
+        names = [f"{windows.devices[d]} {CHANNELS[c]}" for c, d in np.argwhere(lacking).tolist()]
+        raise DataError(
+            f"the recordings lack {', '.join(names)}, which the bundle {bundle.id[:12]} was trained on; "
+            "zeros in their place would be scored as motion. Use recordings with these sensors, or train without them."
+        )

@@ -198,16 +198,17 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text, so it is no experiment file.") from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: is not YAML ({getattr(error, 'problem', None) or error}).") from None
+        raise _not_yaml(path, error) from None
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError(
             f"{path}: must be a mapping of sections (name, data, split, training, …), found something else."
         )
     lines: dict[tuple[str, ...], int] = {}
     _check_keys(path, node, (), lines)
-    content = _construct(node)
+    try:
+        content = _construct(node)
+    except yaml.YAMLError as error:
+        raise _not_yaml(path, error) from None
     sources = {key: f"{path}:{line}" for key, line in lines.items()}
     for override in overrides:
         key = _override(content, override)
@@ -218,6 +219,14 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Experiment:
 def load_resolved(text: str, path: Path) -> Experiment:
     """Read a stored, complete experiment (JSON is YAML)."""
     return _validated(json.loads(text), path, {})
+
+
+def _not_yaml(path: Path, error: yaml.YAMLError) -> ConfigError:
+    mark = getattr(error, "problem_mark", None)
+    line = f":{mark.line + 1}" if mark else ""
+    return ConfigError(
+        f"{path}{line}: is not YAML that holds plain values ({getattr(error, 'problem', None) or error})."
+    )
 
 
 def _compose(text: str) -> yaml.Node | None:

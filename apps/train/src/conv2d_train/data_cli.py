@@ -34,7 +34,7 @@ def list_recordings(folder: FolderArgument, reader: ReaderOption = "table", json
     console.print(table)
 
 
-def _row(recording: Recording) -> dict[str, object]:
+def _row(recording: Recording) -> dict[str, str | float | list[str]]:
     present = sorted({int(k) for k in recording.labels if k >= 0})
     return {
         "subject": recording.subject,

@@ -1,5 +1,8 @@
 """Recordings of two motion sensors to quality-checked windows: readers, alignment, splits, normaliser, simulator."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from conv2d.data._align import DeviceStream, LabelTrack, align
 from conv2d.data._errors import DataError
 from conv2d.data._normaliser import Normaliser
@@ -11,10 +14,15 @@ from conv2d.data._splits import Split, block_split, check_disjoint, group_folds,
 from conv2d.data._table import write_table
 from conv2d.data._windows import WINDOW_STEPS, Dropped, Windows, check_windows, make_windows
 
+if TYPE_CHECKING:
+    from conv2d.data.simulator import DEVICES, SIMULATED_LABELS, simulate
+
 __all__ = [
     "CHANNELS",
+    "DEVICES",
     "N_DEVICES",
     "READERS",
+    "SIMULATED_LABELS",
     "WINDOW_STEPS",
     "DataError",
     "DeviceQuality",
@@ -38,5 +46,13 @@ __all__ = [
     "quality_report",
     "read_recordings",
     "resample",
+    "simulate",
     "write_table",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The simulator needs much of scipy, which takes longer to load than all the rest, so it waits for its first use.
+    if name in ("DEVICES", "SIMULATED_LABELS", "simulate"):
+        return getattr(import_module("conv2d.data.simulator"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,8 +7,9 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from conv2d.data._checks import check_array
 from conv2d.data._errors import DataError
-from conv2d.data._recording import ABSENT, CHANNELS, N_DEVICES, UNLABELLED, Recording, Repairs, check_array
+from conv2d.data._recording import ABSENT, CHANNELS, N_DEVICES, UNLABELLED, Recording, Repairs
 
 MAX_GAP_S = 0.25
 """Longest gap that is filled by interpolation: a quarter of a second."""
@@ -19,6 +20,9 @@ MAX_CLOCK_OFFSET_S = 2.0
 # A stream on the grid to within this share of a step is copied as it is: time stamps carry rounding noise, and to
 # interpolate over it would change every sample a little for nothing.
 _ON_GRID = 0.01
+
+# A step this close to a sample is at it: of samples with the same time, rounding must not choose.
+_SAME_TIME_S = 1e-9
 
 # Linear interpolation neither filters nor invents, so the grid must be close to the stream's own rate.
 _RATE_RATIO = 1.25
@@ -175,9 +179,11 @@ def align(
     where = f"recording {subject}/{session}"
     if not 1 <= len(streams) <= N_DEVICES:
         raise DataError(f"{where}: align takes one or two devices, got {len(streams)}.")
+    for stream in streams:
+        check_rate(stream, rate_hz, where)
     _check_clocks(streams, max_clock_offset_s, where)
     grid = common_grid([stream.t_s for stream in streams], rate_hz)
-    return on_grid(
+    return assemble(
         streams, grid, rate_hz, subject=subject, session=session, labels=labels, max_gap_s=max_gap_s, mag_unit=mag_unit
     )
 
@@ -193,7 +199,7 @@ def common_grid(clocks: Sequence[NDArray[np.float64]], rate_hz: float) -> NDArra
     return start + np.arange(n_steps) / rate_hz
 
 
-def on_grid(
+def assemble(
     streams: Sequence[DeviceStream],
     grid: NDArray[np.float64],
     rate_hz: float,
@@ -204,13 +210,14 @@ def on_grid(
     max_gap_s: float,
     mag_unit: Literal["uT", "earth_field"],
 ) -> Recording:
-    """Assemble the recording on a given grid; outside a device's own span its steps are invalid."""
+    """Put the recording together on a given grid; outside a device's own span its steps are invalid."""
+    if not max_gap_s > 0:
+        raise DataError(f"recording {subject}/{session}: max_gap_s must be a positive number, got {max_gap_s!r}.")
     signal = np.zeros((len(CHANNELS), N_DEVICES, len(grid)), dtype=np.float32)
     mask = np.zeros((len(CHANNELS), N_DEVICES), dtype=np.bool_)
     valid = np.ones((N_DEVICES, len(grid)), dtype=np.bool_)
     interpolated, gaps, doubled, trimmed = [0, 0], [0, 0], [0, 0], [0.0, 0.0]
     for device, stream in enumerate(streams):
-        _check_rate(stream, rate_hz, f"recording {subject}/{session}")
         rows = [CHANNELS.index(channel) for channel in stream.channels]
         placed = _place(stream, grid, rate_hz, max_gap_s)
         signal[rows, device], valid[device] = placed.values, placed.valid
@@ -257,7 +264,7 @@ def _place(stream: DeviceStream, grid: NDArray[np.float64], rate_hz: float, max_
     between = (share > 0) & (share < 1)
 
     missing = between & (spacing[left] > _MISSING * stream.spacing_s)
-    in_gap = between & (spacing[left] > max_gap_s + 1e-9)
+    in_gap = between & (spacing[left] > max_gap_s + _SAME_TIME_S)
     values = stream.values[:, left].astype(np.float64)
     values += (stream.values[:, left + 1] - values) * share
     return _Placed(
@@ -277,7 +284,7 @@ def _ticks(t_s: NDArray[np.float64], start_s: float, rate_hz: float) -> NDArray[
 
 def _neighbours(t_s: NDArray[np.float64], grid: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Find the sample before each grid time and how far (0 … 1) the time lies towards the next; held outside."""
-    left = np.clip(np.searchsorted(t_s, grid, side="right") - 1, 0, len(t_s) - 2)
+    left = np.clip(np.searchsorted(t_s, grid + _SAME_TIME_S, side="right") - 1, 0, len(t_s) - 2)
     spacing = t_s[left + 1] - t_s[left]
     # Only the last two samples of a stream can be chosen with no time between them; the last one holds then.
     share = np.divide(grid - t_s[left], spacing, out=np.ones_like(grid), where=spacing > 0)
@@ -293,7 +300,8 @@ def _nearest_labels(labels: LabelTrack | None, grid: NDArray[np.float64]) -> NDA
     return labels.codes[left + (share > 0.5)]
 
 
-def _check_rate(stream: DeviceStream, rate_hz: float, where: str) -> None:
+def check_rate(stream: DeviceStream, rate_hz: float, where: str) -> None:
+    """Raise unless the grid's rate is close enough to the stream's own for linear interpolation."""
     own = 1.0 / stream.spacing_s
     if not rate_hz / _RATE_RATIO <= own <= rate_hz * _RATE_RATIO:
         raise DataError(

@@ -14,7 +14,7 @@ FLAT_S = 1.0
 """A channel that repeats one value for this long is flat: a live sensor's noise does not."""
 
 CLIPPED_STEPS = 3
-"""So many steps in a row at a channel's largest or smallest value mean that the sensor's range ended there."""
+"""A channel that stays at its largest, or smallest, value for so many steps, twice or more, has left its range."""
 
 # Median accelerations (m/s²) that no body keeps up: below, the unit is g or gravity is missing (jumping, half of it in
 # flight, reaches 3.9); above, the unit is a smaller one (running with the unit on the arm reaches 19.5).
@@ -187,13 +187,14 @@ def _device_quality(recording: Recording, device: int) -> DeviceQuality:
     flat: dict[str, int] = {}
     clipped: dict[str, int] = {}
     for row in np.flatnonzero(present) if signal.size else ():
-        run = _run_lengths(signal[row])
-        at_limit = (signal[row] == signal[row].min()) | (signal[row] == signal[row].max())
-        is_flat = run >= FLAT_S * recording.rate_hz
-        counts = ((flat, is_flat), (clipped, at_limit & (run >= CLIPPED_STEPS) & ~is_flat))
-        for found, steps in counts:
-            if steps.any():
-                found[CHANNELS[row]] = int(steps.sum())
+        values, runs = _runs(signal[row])
+        is_flat = runs >= FLAT_S * recording.rate_hz
+        if is_flat.any():
+            flat[CHANNELS[row]] = int(runs[is_flat].sum())
+        for limit in (values.min(), values.max()):
+            at_limit = runs[(values == limit) & (runs >= CLIPPED_STEPS) & ~is_flat]
+            if len(at_limit) > 1:
+                clipped[CHANNELS[row]] = clipped.get(CHANNELS[row], 0) + int(at_limit.sum())
     acc_norm = float(np.median(np.linalg.norm(signal[:3], axis=0))) if present[:3].all() and signal.size else None
     return DeviceQuality(
         name=recording.devices[device],
@@ -209,11 +210,10 @@ def _device_quality(recording: Recording, device: int) -> DeviceQuality:
     )
 
 
-def _run_lengths(values: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return for each step the length of the run of equal values it is in."""
-    starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
-    lengths = np.diff(np.append(starts, len(values)))
-    return np.repeat(lengths, lengths)
+def _runs(signal: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the value and the length of each run of equal values."""
+    starts = np.flatnonzero(np.concatenate([[True], signal[1:] != signal[:-1]]))
+    return signal[starts], np.diff(np.append(starts, len(signal)))
 
 
 def _warnings(quality: RecordingQuality) -> list[str]:

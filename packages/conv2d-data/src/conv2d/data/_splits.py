@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from conv2d.data._checks import as_indices, check_names, check_whole
 from conv2d.data._errors import DataError
-from conv2d.data._recording import as_indices, check_names, check_whole
 from conv2d.data._windows import WINDOW_STEPS, Windows
 
 

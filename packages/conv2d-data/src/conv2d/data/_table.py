@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from conv2d.data._align import MAX_GAP_S, DeviceStream, LabelTrack, check_time, common_grid, on_grid
+from conv2d.data._align import MAX_GAP_S, DeviceStream, LabelTrack, assemble, check_rate, check_time, common_grid
 from conv2d.data._errors import DataError
 from conv2d.data._files import cell, constant, find_files, label_codes, label_text, numbers, read_frame, require_columns
 from conv2d.data._recording import AXES, CHANNELS, N_DEVICES, SENSORS, UNLABELLED, Recording
@@ -33,8 +33,8 @@ def read_table(
     without one the session is "1"). Columns, of which any others are ignored:
 
     - `t`: seconds, never running back. All devices share this clock.
-    - `<device>_<acc|gyro|mag>_<x|y|z>` for one or two devices, in m/s², rad/s and µT. A sensor has all its axes or
-      none. A row in which all columns of a device are empty is one that the device missed.
+    - `<device>_<acc|gyro|mag>_<x|y|z>` for one or two devices, in m/s², rad/s and µT, held as float32. A sensor
+      has all its axes or none. A row in which all columns of a device are empty is one that the device missed.
     - `label`, optional; empty = unlabelled.
     - `subject`, `session`, `mag_unit` ("uT" or "earth_field"), optional, the same in all rows: instead of the file's
       name and of µT.
@@ -155,7 +155,9 @@ def _read_one(
     unit = constant(frame, "mag_unit", file, "uT")
     if unit not in ("uT", "earth_field"):
         raise DataError(f"{file}: column mag_unit must be 'uT' or 'earth_field', got {unit!r}.")
-    recording = on_grid(
+    for stream in streams:
+        check_rate(stream, rate, str(file))
+    recording = assemble(
         streams,
         common_grid([t_s], rate),
         rate,

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
+from conv2d.data._checks import as_indices, check_array, check_whole
 from conv2d.data._errors import DataError
-from conv2d.data._recording import CHANNELS, N_DEVICES, UNLABELLED, Recording, as_indices, check_array, check_whole
+from conv2d.data._recording import CHANNELS, N_DEVICES, UNLABELLED, Recording
 
 WINDOW_STEPS = 100
 """Steps in every window, whatever the rate."""

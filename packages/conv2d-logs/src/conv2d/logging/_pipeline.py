@@ -18,6 +18,7 @@ from structlog.contextvars import get_contextvars
 from conv2d.logging._encode import encode, plain_fields
 from conv2d.logging._levels import LEVELS
 from conv2d.logging._pretty import pretty
+from conv2d.logging._rotate import RotatingFile
 from conv2d.logging._sink import FileSink, to_stderr
 
 Console = Literal["auto", "json", "pretty", "off"]
@@ -63,6 +64,9 @@ class Pipeline:
         # Re-entrant, for a signal handler may log while its thread is logging.
         self.lock = threading.RLock()
         self._pid = os.getpid()
+        if self.file is not None:
+            # A file opened before a fork would share its lock with the parent.
+            self.file.close()
 
     def emit(self, level: str, logger: str, event: object, fields: Mapping[str, object]) -> None:
         """Write one record. Never raises: a log line is not worth a lost run."""
@@ -159,9 +163,14 @@ def describe_exception(raised: object) -> dict[str, object]:
     return {"type": type(error).__qualname__, "message": message, "traceback": trace}
 
 
-def make_file(output_file: str | os.PathLike[str] | None) -> FileSink | None:
+def make_file(output_file: str | os.PathLike[str] | None, rotate: str | None, keep: int | None) -> FileSink | None:
     """Return the sink for a file, absolute, so that a later change of folder does not move the log."""
-    return None if output_file is None else FileSink(Path(output_file).absolute())
+    if output_file is None or rotate is None:
+        for name, value in (("rotate", rotate), ("keep", keep)):
+            if value is not None:
+                raise ValueError(f"{name} needs {'output_file' if output_file is None else 'rotate'}; got {value!r}")
+        return None if output_file is None else FileSink(Path(output_file).absolute())
+    return RotatingFile(Path(output_file).absolute(), rotate, keep)
 
 
 def _console_style(console: Console) -> Literal["json", "plain", "colour", "off"]:

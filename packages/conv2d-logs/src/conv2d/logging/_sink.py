@@ -7,6 +7,7 @@ from pathlib import Path
 
 RETRY_S = 5.0
 LOOK_S = 0.1
+TORN_S = 0.005
 
 
 class FileSink:
@@ -25,7 +26,7 @@ class FileSink:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._name = os.fspath(path)
-        self._fd = -1
+        self.fd = -1
         self._inode = -1
         self._torn = False
         self._warned = False
@@ -38,11 +39,9 @@ class FileSink:
             to_stderr(line)
             return
         try:
-            if self._fd < 0 or not self._in_place():
-                self._open()
-            self._append(line)
+            self.put(line)
             if durable:
-                os.fsync(self._fd)
+                os.fsync(self.fd)
             self._retry_at = 0.0
         except OSError as error:
             self._retry_at = time.monotonic() + RETRY_S
@@ -52,14 +51,38 @@ class FileSink:
                 to_stderr(f"conv2d.logging: cannot write {self._name}: {reason}; lines follow here\n".encode())
             to_stderr(line)
 
+    def put(self, line: bytes) -> None:
+        """Append one line, to the file that bears the name."""
+        if self.fd < 0 or not self._in_place():
+            self.open()
+        self.append(line)
+
     def close(self) -> None:
         """Close the file; a later write opens it again."""
-        fd, self._fd = self._fd, -1
+        fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
 
+    def _ends_torn(self) -> bool:
+        """Whether the file ends in half a line, as a killed process or a full disk leaves it; ours must not grow on to it.
+
+        Another process's write in progress looks the same, but not for long.
+        """
+        if not hasattr(os, "pread"):
+            return False
+        seen = -1
+        for _ in range(10):
+            size = os.fstat(self.fd).st_size
+            if size == 0 or os.pread(self.fd, 1, size - 1) == b"\n":
+                return False
+            if size == seen:
+                return True
+            seen = size
+            time.sleep(TORN_S)
+        return False
+
     def _in_place(self) -> bool:
-        if os.fstat(self._fd).st_nlink == 0:
+        if os.fstat(self.fd).st_nlink == 0:
             return False
         now = time.monotonic()
         if now < self._look_at:
@@ -71,23 +94,22 @@ class FileSink:
         except OSError:
             return False
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Open the file, and look whether its last line is whole."""
         self.close()
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         try:
-            self._fd = os.open(self._name, flags, 0o644)
+            self.fd = os.open(self._name, flags, 0o644)
         except FileNotFoundError:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(self._name, flags, 0o644)
-        status = os.fstat(self._fd)
-        self._inode = status.st_ino
-        # A process killed on a full disk can leave half a line; ours must not grow on to it.
-        last = os.pread(self._fd, 1, status.st_size - 1) if status.st_size and hasattr(os, "pread") else b"\n"
-        self._torn = last not in (b"\n", b"")
+            self.fd = os.open(self._name, flags, 0o644)
+        self._inode = os.fstat(self.fd).st_ino
+        self._torn = self._ends_torn()
 
-    def _append(self, line: bytes) -> None:
+    def append(self, line: bytes) -> None:
+        """Write to the open file."""
         data = b"\n" + line if self._torn else line
-        written = os.write(self._fd, data)
+        written = os.write(self.fd, data)
         self._torn = written < len(data)
         if self._torn:
             # A nearly full disk takes part of a line: the rest cannot follow atomically, so say it whole elsewhere.

@@ -36,7 +36,7 @@ from conv2d.logging._when import bound, stamp_text
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     help="Answer questions about JSON-lines logs.",
     no_args_is_help=True,
     add_completion=False,

@@ -95,6 +95,8 @@ def setup_logging(
     console: Console = "auto",
     *,
     run_id: str | None = None,
+    rotate: str | None = None,
+    keep: int | None = None,
     fsync: str | int | None = None,
     capture_stdlib: bool = True,
     capture_warnings: bool = True,
@@ -120,6 +122,11 @@ def setup_logging(
         terminal and JSON elsewhere.
     run_id
         Identifies the run in every record; by default the environment's CONV2D_RUN_ID, or a new one.
+    rotate
+        Rename the file and compress it with gzip when it reaches a size, such as "100MB", or at the end of each span of
+        the clock (UTC), such as "1h", "1d" or "1w". Safe when many processes write the file, if all rotate it alike.
+    keep
+        How many renamed files to keep; None for all.
     fsync
         Wait for the disk after each record of this level or above. None leaves that to the operating system: a record
         then survives a killed program, not a power cut.
@@ -134,7 +141,10 @@ def setup_logging(
     Raises
     ------
     ValueError
-        If `level`, `fsync` or `console` is not one of its values.
+        If `level`, `fsync`, `console` or `rotate` is not one of its values, `keep` is below 1, or `rotate` comes
+        without `output_file`, or `keep` without `rotate`.
+    NotImplementedError
+        If `rotate` is given where the system has no file locks.
 
     Example
     -------
@@ -146,8 +156,9 @@ def setup_logging(
     if console not in CONSOLES:
         raise ValueError(f"console must be one of {', '.join(CONSOLES)}; got {console!r}")
     durable_from = None if fsync is None else LEVELS[check_level(fsync, "fsync")]
+    file = make_file(output_file, rotate, keep)
     shutdown_logging()
-    pipeline = Pipeline(make_file(output_file), console, durable_from, run_id or new_run_id())
+    pipeline = Pipeline(file, console, durable_from, run_id or new_run_id())
     _State.pipeline, _State.name = pipeline, name
     structlog.configure(
         processors=[pipeline.process],

@@ -4,6 +4,7 @@ Pure functions on numpy arrays, results in frozen dataclasses. Everywhere: a win
 float64, probabilities are float32 or float64 with rows that sum to 1, and what is undefined is NaN, never 0.
 """
 
+from ._behaviour import DwellTimes, Survival, Transitions, dwell_times, transition_matrix
 from ._bootstrap import Interval, bootstrap_ci
 from ._calibration import (
     Reliability,
@@ -20,9 +21,11 @@ from ._classification import (
     confusion_matrix,
     f1_score,
 )
+from ._codebook import CodebookUsage, codebook_usage
 from ._conformal import PredictionSets, SplitConformal
 from ._coverage import CoverageReport, coverage_report
 from ._evaluation import Evaluation, SubjectScore, evaluate_probabilities
+from ._gates import Gate, GateResult, GateVerdict, check_gates
 from ._losses import brier_score, nll
 from ._segments import (
     Matches,
@@ -34,12 +37,19 @@ from ._segments import (
     tiou,
 )
 from ._temperature import TemperatureScaler, softmax
+from ._uncertainty import EntropyDecomposition, entropy_decomposition
 from .core import Metrics, MetricsCalculator
 
 __all__ = [
     "ClassificationReport",
+    "CodebookUsage",
     "CoverageReport",
+    "DwellTimes",
+    "EntropyDecomposition",
     "Evaluation",
+    "Gate",
+    "GateResult",
+    "GateVerdict",
     "Interval",
     "Matches",
     "Metrics",
@@ -48,7 +58,9 @@ __all__ = [
     "Reliability",
     "SplitConformal",
     "SubjectScore",
+    "Survival",
     "TemperatureScaler",
+    "Transitions",
     "accuracy",
     "balanced_accuracy",
     "bootstrap_ci",
@@ -56,11 +68,15 @@ __all__ = [
     "boundary_matches",
     "brier_score",
     "calibration_error",
+    "check_gates",
     "classification_report",
     "classwise_ece",
+    "codebook_usage",
     "confusion_matrix",
     "coverage_report",
+    "dwell_times",
     "edit_score",
+    "entropy_decomposition",
     "evaluate_probabilities",
     "expected_calibration_error",
     "f1_score",
@@ -70,4 +86,5 @@ __all__ = [
     "segment_matches",
     "softmax",
     "tiou",
+    "transition_matrix",
 ]

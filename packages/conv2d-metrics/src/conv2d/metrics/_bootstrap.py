@@ -154,20 +154,22 @@ def interval(value: float, replicates: FloatArray, n_groups: int, n_resamples: i
     """Take the percentile interval of the replicates, or say why there is none."""
     undefined = int(np.isnan(replicates).sum())
     low = high = math.nan
+    reasons: list[str] = []
     if n_groups == 0:
-        reason = "no labelled window"
+        reasons.append("no labelled window")
     elif n_groups == 1:
-        reason = "one group only: nothing to resample"
+        reasons.append("one group only: nothing to resample")
     elif undefined:
-        reason = f"undefined on {undefined} of {n_resamples} resamples"
+        reasons.append(f"undefined on {undefined} of {n_resamples} resamples")
     else:
         # Order statistics, not interpolation, which turns infinite replicates into NaN. The tail holds as many
         # replicates on either side, so the interval is symmetric in rank.
-        tail = math.floor((1 - confidence) / 2 * n_resamples)
+        tail = math.floor((1 - confidence) / 2 * n_resamples + 1e-9)
         ordered = np.sort(replicates)
         low, high = float(ordered[tail]), float(ordered[-1 - tail])
-        reason = "" if math.isfinite(high) else "infinite: probability 0 was given to a true class"
-    return Interval(value, low, high, confidence, n_groups, n_resamples, reason=reason)
+    if any(math.isinf(number) for number in (value, low, high)):
+        reasons.append("infinite, as the NLL is when a true class has probability 0")
+    return Interval(value, low, high, confidence, n_groups, n_resamples, reason="; ".join(reasons))
 
 
 def _resample_windows(

@@ -121,7 +121,7 @@ class SplitConformal:
         if not 0 < float(alpha) < 1:
             raise ValueError(f"alpha: must lie between 0 and 1, got {alpha}.")
         self.method: Method = method
-        self.alpha = float(alpha)
+        self.alpha: float = float(alpha)
         self._exact_alpha = Fraction(Decimal(str(alpha)))
         self.within: Within = within
         self.randomized = randomized
@@ -192,7 +192,7 @@ class SplitConformal:
         check_rows("y_prob", rows)
         if groups is not None:
             by = grouped(groups, np.ones(len(rows), dtype=np.bool_))
-            limit = np.array([self.thresholds.get(name.item(), math.inf) for name in by.names])[by.codes, None]
+            limit = np.array([self.thresholds.get(key, math.inf) for key in by.keys])[by.codes, None]
         elif self.within == "class":
             limit = np.array([self.thresholds[index] for index in range(self._n_classes)])
         else:
@@ -224,8 +224,7 @@ class SplitConformal:
         if self.within == "balanced":
             return {None: balanced_quantile(scores, by, self._exact_alpha)}
         return {
-            by.names[code].item(): conformal_quantile(scores[by.codes == code], self._exact_alpha)
-            for code in range(by.n)
+            key: conformal_quantile(scores[by.codes == code], self._exact_alpha) for code, key in enumerate(by.keys)
         }
 
 
@@ -241,7 +240,8 @@ def nonconformity(
     if draws is not None:
         ranked -= draws[:, None] * descending
     if method == "raps":
-        ranked += penalty * np.maximum(0, np.arange(1, prob.shape[1] + 1) - free_rank)
+        rank = np.arange(1, prob.shape[1] + 1, dtype=np.float64)
+        ranked += penalty * np.maximum(0.0, rank - free_rank)
     scores = np.empty_like(ranked)
     np.put_along_axis(scores, order, ranked, axis=1)
     return scores

@@ -141,7 +141,7 @@ def coverage_report(
         class_coverage=class_coverage,
         size_counts=size_counts,
         size_coverage=size_coverage,
-        groups=() if subjects is None else tuple(name.item() for name in subjects.names),
+        groups=() if subjects is None else subjects.keys,
         group_counts=group_counts,
         group_coverage=group_coverage,
     )

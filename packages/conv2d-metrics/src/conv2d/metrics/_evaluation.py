@@ -170,11 +170,11 @@ def evaluate_probabilities(
         n_subjects=subjects.n,
         per_subject=tuple(
             SubjectScore(
-                subject=subjects.names[i].item(),
+                subject=subject,
                 n_windows=int(n_windows[i]),
                 **{name: float(values[i]) for name, values in of_subject.items()},
             )
-            for i in range(subjects.n)
+            for i, subject in enumerate(subjects.keys)
         ),
         per_class=report_of(figures["accuracy"].table()[0].astype(np.int64), names),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,11 @@ class Groups:
     def n(self) -> int:
         """Number of groups."""
         return len(self.names)
+
+    @property
+    def keys(self) -> tuple[int | str, ...]:
+        """The names as plain Python values."""
+        return tuple(cast("list[int | str]", self.names.tolist()))
 
 
 def integers(name: str, values: npt.ArrayLike) -> IntArray:

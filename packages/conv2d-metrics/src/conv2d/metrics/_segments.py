@@ -54,7 +54,7 @@ class Matches:
         return Matches(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
 
     def to_dict(self) -> dict[str, Any]:
-        """Counts and scores, JSON-safe."""
+        """Write counts and scores, JSON-safe."""
         missing = [word for word, n in (("predicted", self.tp + self.fp), ("true", self.tp + self.fn)) if not n]
         scores = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
         return record({**vars(self), **scores}, " and ".join(f"nothing {word}" for word in missing))
@@ -94,7 +94,7 @@ def segment_matches(
 
     Examples
     --------
-    >>> segment_matches([1, 1, 1, 1, 2, 2], [1, 1, 1, 2, 2, 1])
+    >>> segment_matches([1, 1, 1, 1, 2, 2], [1, 1, 1, 2, 2, 1], overlap=0.25)
     Matches(tp=2, fp=1, fn=0)
     """
     if not 0 < overlap <= 1:
@@ -130,7 +130,7 @@ def segment_f1(
 
     Examples
     --------
-    >>> segment_f1([1, 1, 1, 1, 2, 2], [1, 1, 1, 2, 2, 1])
+    >>> segment_f1([1, 1, 1, 1, 2, 2], [1, 1, 1, 2, 2, 1], overlap=0.25)
     0.8
     """
     return segment_matches(y_true, y_pred, overlap=overlap, background=background).f1
@@ -315,7 +315,7 @@ def _overlaps(true: Runs, pred: Runs) -> tuple[IntArray, IntArray, FloatArray]:
 
 
 def _first_per(key: IntArray, order: IntArray) -> IntArray:
-    """The first index in `order` for each value of `key`."""
+    """Find the first index in `order` for each value of `key`."""
     ordered = key[order]
     first = np.ones(len(order), dtype=np.bool_)
     first[1:] = ordered[1:] != ordered[:-1]
@@ -323,14 +323,14 @@ def _first_per(key: IntArray, order: IntArray) -> IntArray:
 
 
 def _orders(of: Track, background: Sequence[int]) -> list[IntArray]:
-    """The labels of the runs of each chunk, in order."""
+    """List the labels of the runs of each chunk, in order."""
     found = runs(of).without(background)
     chunk = (np.cumsum(of.fresh) - 1)[found.start]
     return np.split(found.label, np.searchsorted(chunk, np.arange(1, int(of.fresh.sum()))))
 
 
 def _boundaries(of: Track, tolerance: int) -> IntArray:
-    """The steps where the label changes, chunks drawn apart so that none is within tolerance of another's."""
+    """Find the steps where the label changes, chunks drawn apart so that none is within tolerance of another's."""
     chunk = np.cumsum(of.fresh) - 1
     start = runs(of).start
     inner = start[~of.fresh[start]]

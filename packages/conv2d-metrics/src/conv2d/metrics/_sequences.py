@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -74,12 +74,13 @@ def runs(of: Track) -> Runs:
 
 def _split(name: str, labels: LabelSequences) -> list[IntArray]:
     """Take one sequence, a stack or a list of them as a list."""
-    ragged = isinstance(labels, list | tuple) and len(labels) > 0 and all(np.ndim(part) == 1 for part in labels)
-    parts = [integers(name, part) for part in labels] if ragged else list(np.atleast_2d(integers(name, labels)))
-    if any(part.ndim != 1 for part in parts):
-        raise ValueError(
-            f"{name}: must be one sequence (T,), several (B, T) or a list of them, got {np.shape(labels)}."
-        )
+    if isinstance(labels, list | tuple) and any(np.ndim(part) for part in cast(Sequence[Any], labels)):
+        parts = [integers(f"{name}[{i}]", part) for i, part in enumerate(cast(Sequence[npt.ArrayLike], labels))]
+    else:
+        parts = list(np.atleast_2d(integers(name, cast(npt.ArrayLike, labels))))
+    for part in parts:
+        if part.ndim != 1:
+            raise ValueError(f"{name}: must be one sequence (T,), several (B, T) or a list of (T,), got more axes.")
     return parts
 
 

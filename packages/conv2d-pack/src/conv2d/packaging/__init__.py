@@ -1,7 +1,10 @@
 """Model bundles that can be trusted: build, verify, list."""
 
+from conv2d.packaging._archive import archive_bundle, unpack_bundle
 from conv2d.packaging._bundle import Bundle
+from conv2d.packaging._clean import Cleaning, clean_bundles
 from conv2d.packaging._create import create_bundle
+from conv2d.packaging._diff import Change, diff_bundles
 from conv2d.packaging._export import export_onnx
 from conv2d.packaging._findings import BundleError, BundleNotFoundError, Finding, MissingToolError, Verdict
 from conv2d.packaging._model import OnnxModel
@@ -13,14 +16,20 @@ __all__ = [
     "Bundle",
     "BundleError",
     "BundleNotFoundError",
+    "Change",
+    "Cleaning",
     "Finding",
     "MissingToolError",
     "OnnxModel",
     "Samples",
     "Verdict",
+    "archive_bundle",
+    "clean_bundles",
     "create_bundle",
+    "diff_bundles",
     "export_onnx",
     "find_bundle",
     "list_bundles",
+    "unpack_bundle",
     "verify_bundle",
 ]

@@ -5,6 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from conv2d.packaging._build import build_targets, not_built
 from conv2d.packaging._bundle import Bundle
 from conv2d.packaging._files import MANIFEST, publish, sha256
 from conv2d.packaging._findings import BundleError, paragraph
@@ -13,12 +17,9 @@ from conv2d.packaging._manifest import file_table, parse_manifest
 from conv2d.packaging._model import TOLERANCE, OnnxModel, compare_samples, inspect_model
 from conv2d.packaging._samples import Samples, samples_to_files
 from conv2d.packaging._text import canonical_json, mapping, pretty_json, yaml_text
+from conv2d.packaging.targets import KNOWN, NotBuilt
 
-NOT_ASKED_FOR: Mapping[str, str] = {
-    "coreml": "not asked for",
-    "hailo": "not asked for",
-    "onnx-int8": "not asked for",
-}
+NOT_ASKED_FOR: Mapping[str, str] = dict.fromkeys(KNOWN, "not asked for")
 
 
 def create_bundle(
@@ -33,6 +34,8 @@ def create_bundle(
     samples: Samples,
     version: str,
     commit_sha: str | None = None,
+    targets: Sequence[str] = ("onnx",),
+    calibration_windows: NDArray[np.float32] | None = None,
     targets_not_built: Mapping[str, str] = NOT_ASKED_FOR,
 ) -> Bundle:
     """Write the bundle `root/<id>`: whole, or not at all.
@@ -58,6 +61,11 @@ def create_bundle(
         The version of what is shipped: letters, digits and ``.+-_``.
     commit_sha : str, optional
         The commit the model was made from, in hexadecimal, with "-dirty" after it where the tree was.
+    targets : sequence of str
+        What to build. "onnx" is `model` itself and always in the bundle; others come from plug-ins, see
+        `conv2d.packaging.targets`. One that cannot be built here is recorded as not built, with the reason.
+    calibration_windows : ndarray of float32, shape (n, 9, 2, 100), optional
+        Normalised windows of training subjects, for targets that calibrate.
     targets_not_built : mapping of str to str
         Why each other target is not in the bundle.
 
@@ -104,18 +112,20 @@ def create_bundle(
     wrong = list(compare_samples(OnnxModel(model), samples))
     if wrong:
         raise BundleError(paragraph("to be created", wrong))
-    skipped = mapping(dict(targets_not_built), "targets_not_built")
+    entries, built = build_targets([name for name in targets if name != "onnx"], model, calibration_windows, samples)
+    if clash := sorted(built.keys() & contents.keys()):
+        raise BundleError(f"targets build {', '.join(clash)}, which are files of the bundle itself.")
+    skipped = {name: _skipped(name, why) for name, why in targets_not_built.items() if name not in entries}
     manifest: dict[str, Any] = {
         "schema": 1,
         "version": version,
         "commit_sha": commit_sha,
         "model": facts.to_dict(),
         "samples": {"windows": len(samples), "tolerance": TOLERANCE},
-        "targets": {"onnx": {"status": "built", "files": ["model.onnx"]}}
-        | {name: _not_built(name, reason) for name, reason in skipped.items()},
-        "files": file_table(contents),
+        "targets": {"onnx": {"status": "built", "files": ["model.onnx"]}} | skipped | entries,
+        "files": file_table(contents | built),
     }
-    return write_bundle(Path(root), manifest, contents)
+    return write_bundle(Path(root), manifest, contents | built)
 
 
 def write_bundle(root: Path, manifest: dict[str, Any], contents: Mapping[str, bytes]) -> Bundle:
@@ -142,9 +152,9 @@ def _check_version(version: str, commit_sha: str | None) -> None:
         raise BundleError(f"commit_sha is {commit_sha!r}; it is 7 to 64 hexadecimal digits, then perhaps '-dirty'.")
 
 
-def _not_built(name: str, reason: object) -> dict[str, object]:
+def _skipped(name: str, reason: object) -> dict[str, Any]:
     if name == "onnx" or not isinstance(reason, str) or not reason.strip():
         raise BundleError(
             f"targets_not_built[{name!r}] is {reason!r}; give the reason as text, for any target but onnx."
         )
-    return {"status": "not built", "reason": reason, "next": f"conv2d pack create --targets onnx,{name}"}
+    return not_built(NotBuilt(reason, f"conv2d pack create --targets onnx,{name}"))

@@ -8,16 +8,21 @@ import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
 
 import typer
 
+from conv2d.packaging._archive import MAX_BYTES, ArchiveFormat, archive_bundle, unpack_bundle
 from conv2d.packaging._bundle import Bundle
+from conv2d.packaging._clean import clean_bundles
+from conv2d.packaging._diff import diff_bundles
 from conv2d.packaging._findings import BundleError, BundleNotFoundError, MissingToolError
 from conv2d.packaging._store import find_bundle, list_bundles
 from conv2d.packaging._verify import verify_bundle
 
-app: typer.Typer = typer.Typer(help="Verify, list and show model bundles.", no_args_is_help=True, add_completion=False)
+app: typer.Typer = typer.Typer(
+    help="Verify, list, compare and ship model bundles.", no_args_is_help=True, add_completion=False
+)
 
 Which = Annotated[str, typer.Argument(metavar="ID|PATH", help="The first digits of a bundle's id, or its folder.")]
 Root = Annotated[Path, typer.Option("--root", help="The folder that holds bundles.")]
@@ -108,6 +113,68 @@ def show(which: Which, root: Root = _ROOT, as_json: Json = False) -> None:
     typer.echo("files")
     for name, entry in bundle.manifest["files"].items():
         typer.echo(f"  {entry['sha256'][:12]}  {entry['size']:>10}  {name}")
+
+
+@app.command()
+def clean(
+    keep: Annotated[int, typer.Option("--keep", min=0, help="How many of the newest bundles stay.")],
+    root: Root = _ROOT,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove all but the newest sound bundles; what is damaged or was made by others is left alone."""
+    with errors():
+        done = clean_bundles(root, keep=keep, dry_run=dry_run)
+    if as_json:
+        kept, removed = ([str(path) for path in paths] for paths in (done.kept, done.removed))
+        _print_json({"dry_run": dry_run, "kept": kept, "removed": removed, "left": list(done.left)})
+        return
+    for path in done.removed:
+        typer.echo(f"{'would remove' if dry_run else 'removed'} {path}")
+    typer.echo(f"{len(done.kept)} kept")
+    for problem in done.left:
+        typer.echo(f"left alone: {problem}", err=True)
+
+
+@app.command()
+def archive(
+    which: Which,
+    root: Root = _ROOT,
+    format_: Annotated[str, typer.Option("--format", help="zip or tar.gz.")] = "zip",
+    output: Annotated[Path | None, typer.Option(help="The file to write; ID.FORMAT here by default.")] = None,
+) -> None:
+    """Write a bundle as one file; the same bundle gives the same bytes."""
+    with errors():
+        if format_ not in get_args(ArchiveFormat):
+            raise typer.BadParameter(f"{format_!r} is not one of {', '.join(get_args(ArchiveFormat))}")
+        bundle = Bundle.open(find_bundle(root, which))
+        target = output or Path(f"{bundle.id}.{format_}")
+        typer.echo(archive_bundle(bundle, target, cast("ArchiveFormat", format_)))
+
+
+@app.command()
+def unpack(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .zip or .tar.gz written by `archive`.")],
+    root: Root = _ROOT,
+    max_bytes: Annotated[int, typer.Option(min=1, help="Largest size unpacked.")] = MAX_BYTES,
+) -> None:
+    """Check an archive as a bundle and write it; nothing is written when anything is wrong with it."""
+    with errors():
+        if not file.is_file():
+            raise BundleNotFoundError(f"no archive {str(file)!r}; give a file written by `conv2d pack archive`.")
+        typer.echo(unpack_bundle(file, root, max_bytes=max_bytes).path)
+
+
+@app.command()
+def diff(before: Which, after: Which, root: Root = _ROOT, as_json: Json = False) -> None:
+    """Show what changed from one bundle to another."""
+    with errors():
+        changes = diff_bundles(*(Bundle.open(find_bundle(root, which)) for which in (before, after)))
+    if as_json:
+        _print_json([{"where": c.where, "before": c.before, "after": c.after} for c in changes])
+        return
+    for change in changes:
+        typer.echo(str(change))
 
 
 def _summary(bundle: Bundle) -> dict[str, Any]:

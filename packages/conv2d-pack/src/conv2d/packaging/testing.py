@@ -140,8 +140,9 @@ def small_arguments(**changes: Any) -> dict[str, Any]:
         "config": {"seed": 7, "levels": [8, 6, 5], "lr": 1e-3, "name": "small: ä"},
         "labels": ("rest", "walk", "trot"),
         "preprocessing": {
-            "rate_hz": 100.0,
+            "sampling_rate": 100.0,
             "devices": ["collar", "harness"],
+            "mag_unit": "uT",
             "normaliser": {
                 "mean": [[0.5, -0.5]] * 9,
                 "scale": [[2.0, 3.0]] * 9,

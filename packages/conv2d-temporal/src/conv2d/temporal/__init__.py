@@ -1,24 +1,33 @@
-"""Smoothing of label sequences, and their segments.
+"""Smoothing of label sequences, explicit-duration hidden semi-Markov models, and segments.
 
-A label sequence is int32 of shape (T,) or (B, T), one label per step, -1 for a step to ignore. Every policy has one
-method, ``smooth(labels, probabilities=None)``, and returns the same shape.
+A label sequence is int32 of shape (T,) or (B, T), one label per step, -1 for a step to ignore. Every smoothing policy
+has one method, ``smooth(labels, probabilities=None)``, and returns the same shape.
 """
 
+from conv2d.temporal import durations
 from conv2d.temporal._dwell import MinDwellPolicy
+from conv2d.temporal._hsmm import HSMM
 from conv2d.temporal._hysteresis import HysteresisPolicy
 from conv2d.temporal._mode import ModeFilterPolicy
 from conv2d.temporal._policy import Pipeline, SmoothingPolicy, dwell_steps
+from conv2d.temporal._results import ExpectedCounts, ImpossibleSequenceError, Posteriors, Viterbi
 from conv2d.temporal._segments import Segment, from_segments, to_segments
 from conv2d.temporal.median import MedianHysteresisPolicy
 
 __all__ = [
+    "HSMM",
+    "ExpectedCounts",
     "HysteresisPolicy",
+    "ImpossibleSequenceError",
     "MedianHysteresisPolicy",
     "MinDwellPolicy",
     "ModeFilterPolicy",
     "Pipeline",
+    "Posteriors",
     "Segment",
     "SmoothingPolicy",
+    "Viterbi",
+    "durations",
     "dwell_steps",
     "from_segments",
     "to_segments",

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from conv2d.temporal._check import Labels, check_at_least, check_labels, check_probabilities
 from conv2d.temporal._runs import Runs, find_runs
-from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from numpy.typing import ArrayLike
+
 from conv2d.temporal._check import Labels, Probabilities, check_labels, check_probabilities
 from conv2d.temporal._runs import find_runs
-from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)

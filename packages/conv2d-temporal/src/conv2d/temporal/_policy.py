@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Protocol, runtime_checkable
 
-from conv2d.temporal._check import Labels, check_labels, check_seconds
 from numpy.typing import ArrayLike
+
+from conv2d.temporal._check import Labels, check_labels, check_seconds
 
 
 @runtime_checkable

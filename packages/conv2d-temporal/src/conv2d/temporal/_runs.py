@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-from conv2d.temporal._check import Labels
 from numpy.typing import NDArray
+
+from conv2d.temporal._check import Labels
 
 
 @dataclass(frozen=True, slots=True)

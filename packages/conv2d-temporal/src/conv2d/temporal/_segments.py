@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from conv2d.temporal._check import Labels, check_at_least, check_labels, check_probabilities, check_seconds
 from conv2d.temporal._runs import find_runs
-from numpy.typing import ArrayLike, NDArray
 
 # An edge may miss the grid of steps by this fraction of a step: rounding in files, not a different grid.
 _GRID_TOLERANCE = 1e-3

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
+
 from conv2d.temporal._check import Labels, check_labels, check_probabilities
 from conv2d.temporal._dwell import MinDwellPolicy, enforce_dwell
 from conv2d.temporal._hysteresis import HysteresisPolicy, hysteresis
 from conv2d.temporal._mode import ModeFilterPolicy, mode_filter
-from numpy.typing import ArrayLike
 
 __all__ = ["MedianHysteresisPolicy"]
 

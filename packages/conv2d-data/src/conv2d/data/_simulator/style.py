@@ -67,7 +67,7 @@ _STEP = {
     "lying": 0.0,
     "sitting": 0.0,
     "sniffing": 0.45,
-    "standing": 0.2,
+    "standing": 0.12,
     "trotting": 1.0,
     "walking": 1.0,
 }
@@ -93,7 +93,7 @@ def draw_style(rng: np.random.Generator, codes: NDArray[np.int64], traits: Trait
     )
     static = (codes == _LYING) | (codes == _SITTING) | (codes == _STANDING)
     # Confusers, one in six: a head hung low while standing or walking, a chin on the floor while lying.
-    low = rng.random(n) < np.select([codes == _LYING, (codes == _STANDING) | (codes == _WALKING)], [0.45, 0.16], 0.0)
+    low = rng.random(n) < np.select([codes == _LYING, (codes == _STANDING) | (codes == _WALKING)], [0.45, 0.12], 0.0)
     # A lying dog rolls onto one hip, or flat onto its side.
     onto_side = np.select([rng.random(n) < 0.2, rng.random(n) < 0.7], [70.0, 32.0], 0.0) * (codes == _LYING)
     side = np.where(rng.random(n) < 0.5 + 0.3 * traits.lead, 1.0, -1.0)

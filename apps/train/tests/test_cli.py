@@ -1,0 +1,315 @@
+"""The command line: the whole job, and every documented exit code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from conv2d_train.cli import main
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def conv2d(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    def call(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["conv2d", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capsys.readouterr()
+        code = stop.value.code
+        assert isinstance(code, int)
+        return Done(code, captured.out, captured.err)
+
+    return call
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder in which the whole job was done once."""
+
+    root: Path
+    config: Path
+    bundle: Path
+
+    @property
+    def options(self) -> tuple[object, ...]:
+        return "--config", self.config, "--runs", self.root / "runs"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Place:
+    from conv2d_train import cli
+
+    root = tmp_path_factory.mktemp("place")
+    cli.run(tiny_file, None, None, root / "runs", root / "artifacts", 1, False)
+    return Place(root, tiny_file, next((root / "artifacts").iterdir()))
+
+
+def test_run_leaves_everything(place: Place) -> None:
+    run = place.root / "runs" / "tiny"
+    for name in (
+        "config.json",
+        "split.json",
+        "calibration.json",
+        "normaliser.json",
+        "model.safetensors",
+        "motifs.json",
+        "report.html",
+        "eval/metrics.json",
+        "eval/predictions.parquet",
+    ):
+        assert (run / name).stat().st_size > 0, name
+    html = (run / "report.html").read_text()
+    for words in ("Confusion", "Reliability", "Timelines", "simulated", "majority"):
+        assert words in html
+    assert "http" not in html.replace("http-equiv", ""), "self-contained: nothing is loaded from elsewhere"
+
+
+def test_the_same_command_twice_gives_the_same_bundle(place: Place, conv2d: Command, tmp_path: Path) -> None:
+    again = conv2d(
+        "run", "--config", place.config, "--runs", tmp_path / "runs", "--root", tmp_path / "artifacts", "--json"
+    )
+    assert again.code == 0
+    assert Path(again.json["bundle"]).name == place.bundle.name
+    assert again.json["metrics"] == json.loads((place.root / "runs" / "tiny" / "eval" / "metrics.json").read_text())
+
+
+def test_a_new_recording_is_scored_by_the_bundle(place: Place, conv2d: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    assert conv2d("data", "simulate", "--subjects", 2, "--minutes", 0.7, "--seed", 99, "--out", folder).code == 0
+    done = conv2d("eval", "--bundle", place.bundle, "--data", folder, "--json")
+    assert done.code == 0, done.err
+    for name in ("accuracy", "macro_f1", "ece", "nll"):
+        assert done.json[name]["low"] <= done.json[name]["value"] <= done.json[name]["high"]
+    assert done.json["n_subjects"] == 2
+    assert len(done.json["per_subject"]) == 2
+    assert {row["label"] for row in done.json["per_class"]} == set(done.json["label_names"])
+
+
+def test_bundle_and_torch_agree_on_the_test_subjects(
+    place: Place, conv2d: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "same"
+    conv2d("data", "simulate", "--subjects", 5, "--minutes", 1.0, "--seed", 5, "--out", folder)
+    monkeypatch.chdir(tmp_path)
+    assert conv2d("eval", "--bundle", place.bundle, "--data", folder, "--save-predictions").code == 0
+    ours = pl.read_parquet(tmp_path / "predictions.parquet")
+    theirs = pl.read_parquet(place.root / "runs" / "tiny" / "eval" / "predictions.parquet")
+    ours = ours.filter(pl.col("subject").is_in(theirs["subject"].unique().to_list()))
+    columns = [name for name in ours.columns if name.startswith("p_")]
+    assert len(ours) == len(theirs)
+    difference = np.abs(ours.select(columns).to_numpy() - theirs.select(columns).to_numpy()).max()
+    assert difference <= 1e-5
+
+
+def test_eval_analyze_and_pack_one_by_one(place: Place, conv2d: Command) -> None:
+    done = conv2d("eval", *place.options, "--json", "--save-predictions")
+    assert done.code == 0, done.err
+    assert done.json["baselines"]["majority"]["accuracy"]["value"] <= done.json["accuracy"]["value"]
+    assert conv2d("eval", *place.options, "--split", "calibration", "--json").code == 0
+    assert conv2d("analyze", *place.options).code == 0
+    made = conv2d("pack", "create", *place.options, "--root", place.root / "artifacts", "--json")
+    assert made.json["id"] == place.bundle.name
+    assert conv2d("pack", "verify", place.bundle).code == 0
+    assert conv2d("pack", "list", "--root", place.root / "artifacts").code == 0
+
+
+def test_a_flipped_byte_fails_verify_with_1_and_eval_with_3(place: Place, conv2d: Command, tmp_path: Path) -> None:
+    broken = tmp_path / place.bundle.name
+    shutil.copytree(place.bundle, broken)
+    data = bytearray((broken / "model.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (broken / "model.onnx").write_bytes(data)
+    assert conv2d("pack", "verify", broken).code == 1
+    done = conv2d("eval", "--bundle", broken, "--data", place.root)
+    assert done.code == 3
+    assert "model.onnx" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_figures_of_other_weights_are_not_packed(place: Place, conv2d: Command, tmp_path: Path) -> None:
+    shutil.copytree(place.root / "runs", tmp_path / "runs")
+    metrics = tmp_path / "runs" / "tiny" / "eval" / "metrics.json"
+    content = json.loads(metrics.read_text())
+    metrics.write_text(json.dumps(content | {"weights_sha256": "0" * 64}))
+    done = conv2d(
+        "pack", "create", "--config", place.config, "--runs", tmp_path / "runs", "--root", tmp_path / "artifacts"
+    )
+    assert done.code == 3
+    assert "other weights" in done.err
+    metrics.unlink()
+    done = conv2d(
+        "pack", "create", "--config", place.config, "--runs", tmp_path / "runs", "--root", tmp_path / "artifacts"
+    )
+    assert done.code == 3
+    assert "conv2d eval" in done.err
+    assert not (tmp_path / "artifacts").exists()
+
+
+@pytest.fixture
+def table(conv2d: Command, tmp_path: Path) -> Path:
+    folder = tmp_path / "dogs"
+    conv2d("data", "simulate", "--subjects", 3, "--minutes", 0.3, "--seed", 2, "--out", folder, "--format", "csv")
+    return folder
+
+
+def spoil(folder: Path, change: Callable[[list[list[str]]], None]) -> None:
+    file = sorted(folder.glob("*.csv"))[0]
+    rows = [line.split(",") for line in file.read_text().splitlines()]
+    change(rows)
+    file.write_text("\n".join(",".join(row) for row in rows) + "\n")
+
+
+def _set(row: int, column: int, value: str) -> Callable[[list[list[str]]], None]:
+    def change(rows: list[list[str]]) -> None:
+        rows[row][column] = value
+
+    return change
+
+
+def _rename(rows: list[list[str]]) -> None:
+    rows[0][0] = "time"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_rename, "column t"),
+        (_set(7, 3, "nan"), "row"),
+        (_set(7, 3, ""), "row"),
+        (_set(7, 3, "inf"), "row"),
+        (_set(7, 3, "x"), "row"),
+        (_set(7, 0, "-5"), "t"),
+    ],
+)
+def test_bad_recordings_end_with_3(
+    conv2d: Command, table: Path, place: Place, tmp_path: Path, change: Callable[[list[list[str]]], None], says: str
+) -> None:
+    spoil(table, change)
+    file = sorted(table.glob("*.csv"))[0].name
+    for command in (
+        ("data", "ls", table),
+        ("train", "--config", place.config, "--data", table, "--runs", tmp_path / "runs"),
+    ):
+        done = conv2d(*command)
+        assert done.code == 3, done.err
+        assert file in done.err
+        assert says in done.err
+        assert "Traceback" not in done.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unknown_label_ends_with_3(conv2d: Command, table: Path, place: Place) -> None:
+    def change(rows: list[list[str]]) -> None:
+        for row in rows[1:]:
+            row[-1] = "flying"
+
+    spoil(table, change)
+    done = conv2d("eval", "--bundle", place.bundle, "--data", table)
+    assert done.code == 3
+    assert "flying" in done.err
+
+
+def test_too_few_subjects_end_with_3(conv2d: Command, tmp_path: Path, place: Place) -> None:
+    conv2d("data", "simulate", "--subjects", 1, "--minutes", 0.3, "--out", tmp_path / "one")
+    done = conv2d("train", "--config", place.config, "--data", tmp_path / "one", "--runs", tmp_path / "runs")
+    assert done.code == 3, done.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_bad_configuration_ends_with_4(conv2d: Command, tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text("name: bad\ntraining: {learning_rate: 1e-3}\n")
+    done = conv2d("train", "--config", file)
+    assert done.code == 4
+    assert "bad.yaml:2" in done.err
+    assert "Traceback" not in done.err
+    assert conv2d("train", "--config", tmp_path / "absent.yaml").code == 4
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train",),
+        ("fly",),
+        ("eval",),
+        ("eval", "--bundle", "abc"),
+        ("data", "ls", "/nowhere"),
+        ("train", "--config", "x.yaml", "--jobs", "0"),
+    ],
+)
+def test_usage_ends_with_2(conv2d: Command, arguments: tuple[str, ...]) -> None:
+    assert conv2d(*arguments).code == 2
+
+
+def test_ctrl_c_leaves_a_resumable_run(place: Place, tmp_path: Path) -> None:
+    command = [
+        str(Path(sys.executable).with_name("conv2d")),
+        "train",
+        "--config",
+        str(place.config),
+        "--runs",
+        str(tmp_path),
+    ]
+    command += ["--set", "training.epochs=400"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    waited = time.monotonic()
+    while not list(tmp_path.glob("*.partial/folds/0/last.ckpt")):
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        assert time.monotonic() - waited < 120
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "--resume" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "tiny").exists()
+    checkpoint = next(tmp_path.glob("*.partial/folds/0/last.ckpt"))
+    assert torch.load(checkpoint, weights_only=True)["epoch"] >= 0
+
+
+def test_missing_steps_say_the_next_command(conv2d: Command, place: Place, tmp_path: Path) -> None:
+    done = conv2d("eval", "--config", place.config, "--runs", tmp_path / "none")
+    assert done.code == 3
+    assert "conv2d train" in done.err
+    done = conv2d("eval", *place.options, "--set", "seed=9")
+    assert done.code == 3
+    assert "another configuration" in done.err
+
+
+def test_recordings_are_never_mixed(conv2d: Command, table: Path) -> None:
+    assert conv2d("data", "simulate", "--subjects", 1, "--minutes", 0.2, "--out", table).code == 2
+    assert conv2d("data", "convert", table, "--out", table.parent / "parquet").code == 0
+    listed = conv2d("data", "ls", table.parent / "parquet", "--json").json
+    assert [row["subject"] for row in listed["recordings"]] == [
+        row["subject"] for row in conv2d("data", "ls", table, "--json").json["recordings"]
+    ]
+    assert conv2d("data", "describe", table).code == 0
+    assert conv2d("data", "describe", table, "--json").json

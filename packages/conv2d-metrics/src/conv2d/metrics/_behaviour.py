@@ -1,0 +1,245 @@
+"""What sequences of behaviour look like: how one follows another, and how long each lasts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._inputs import BoolArray, FloatArray, IntArray
+from ._results import record
+from ._sequences import LabelSequences, runs, track
+from ._sums import ratio
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """How often one class follows another.
+
+    Attributes
+    ----------
+    counts : ndarray of int64, shape (K, K)
+        Row = from, column = to, from one step to the next.
+
+    Examples
+    --------
+    >>> Transitions(np.array([[2, 1], [0, 3]])).probabilities
+    array([[0.66666667, 0.33333333],
+           [0.        , 1.        ]])
+    """
+
+    counts: IntArray
+
+    @property
+    def probabilities(self) -> FloatArray:
+        """Rows of `counts` made to sum to 1; NaN in the row of a class that nothing follows."""
+        return ratio(self.counts.astype(np.float64), self.counts.sum(axis=1, keepdims=True).astype(np.float64))
+
+    @property
+    def rate(self) -> float:
+        """Changes of class per pair of steps; 0 when there is no pair."""
+        pairs = int(self.counts.sum())
+        return (pairs - int(np.trace(self.counts))) / pairs if pairs else 0.0
+
+    def without_self(self) -> Transitions:
+        """Keep only changes, as between the bouts of a semi-Markov model."""
+        return Transitions(self.counts - np.diag(np.diagonal(self.counts)))
+
+    def __add__(self, other: Transitions) -> Transitions:
+        """Pool the counts of two corpora with the same classes."""
+        if self.counts.shape != other.counts.shape:
+            raise ValueError(
+                f"Transitions: only counts of the same classes add, got {len(self.counts)} and {len(other.counts)}; "
+                "give n_classes to transition_matrix."
+            )
+        return Transitions(self.counts + other.counts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write counts, probabilities and rate, JSON-safe."""
+        fields = {"counts": self.counts, "probabilities": self.probabilities, "rate": self.rate}
+        return record(fields, "" if self.counts.sum(axis=1).all() else "null where nothing follows a class")
+
+
+def transition_matrix(labels: LabelSequences, *, n_classes: int | None = None) -> Transitions:
+    """Count which class follows which, from one step to the next.
+
+    Parameters
+    ----------
+    labels : array_like of int, (T,), (B, T) or a list of sequences
+        Class of each step. Steps labelled −1 are taken out; nothing is counted across them or from one sequence to the
+        next.
+    n_classes : int, optional
+        K; by default one more than the highest label.
+
+    Returns
+    -------
+    Transitions
+
+    Raises
+    ------
+    TypeError, ValueError
+        Labels are not integers from −1, or reach `n_classes`.
+
+    Examples
+    --------
+    >>> transitions = transition_matrix([0, 0, 1, 1, 1, -1, 0])
+    >>> transitions.counts, transitions.rate
+    (array([[1, 1],
+           [0, 2]]), 0.25)
+    """
+    of = track("labels", labels)
+    k = _n_classes(of.labels, n_classes)
+    linked = ~of.fresh[1:]
+    pairs = of.labels[:-1][linked] * k + of.labels[1:][linked]
+    return Transitions(np.bincount(pairs, minlength=k * k).reshape(k, k))
+
+
+@dataclass(frozen=True)
+class Survival:
+    """A Kaplan–Meier curve: the share of bouts that last longer than t.
+
+    Attributes
+    ----------
+    time : ndarray of float64, shape (E,)
+        Lengths at which a bout was seen to end.
+    probability : ndarray of float64, shape (E,)
+        S(t) = P(length > t).
+
+    Examples
+    --------
+    >>> Survival(np.array([2.0, 5.0]), np.array([0.6, 0.2])).median
+    5.0
+    """
+
+    time: FloatArray
+    probability: FloatArray
+
+    @property
+    def median(self) -> float:
+        """The first time at which at most half of the bouts go on; infinity if the curve never falls so far."""
+        below = np.flatnonzero(self.probability <= 0.5)
+        return float(self.time[below[0]]) if len(below) else math.inf
+
+
+@dataclass(frozen=True)
+class DwellTimes:
+    """All bouts of some sequences, with what the edges of the recording cut off.
+
+    Attributes
+    ----------
+    sequence, label : ndarray of int64, shape (R,)
+        The sequence that the bout is in, and its class.
+    length : ndarray of float64, shape (R,)
+        In units of `step`.
+    left_censored, right_censored : ndarray of bool, shape (R,)
+        Whether the bout touches the start or end of the sequence, or an ignored step: it may have lasted longer.
+    step : float
+        Duration of a step.
+
+    Examples
+    --------
+    >>> bouts = dwell_times([0, 0, 1, 1, 1, 0], step=0.5)
+    >>> bouts.length, bouts.left_censored
+    (array([1. , 1.5, 0.5]), array([ True, False, False]))
+    """
+
+    sequence: IntArray
+    label: IntArray
+    length: FloatArray
+    left_censored: BoolArray
+    right_censored: BoolArray
+    step: float
+
+    def naive(self, label: int) -> float:
+        """Mean length of all bouts of a class as if none were cut, which is too short; NaN when there is none."""
+        own = self.length[self.label == label]
+        return float(own.mean()) if own.size else math.nan
+
+    def complete(self, label: int) -> float:
+        """Mean length of the uncut bouts, which favours short ones still more; NaN when there is none."""
+        own = self.length[(self.label == label) & ~self.left_censored & ~self.right_censored]
+        return float(own.mean()) if own.size else math.nan
+
+    def censored_mle(self, label: int) -> float:
+        """Estimate the mean length by maximum likelihood from the cut bouts too.
+
+        Bouts are taken as geometric: time observed in bouts whose start was seen, over those of them whose end was
+        seen. Infinite when no end was seen.
+        """
+        own = (self.label == label) & ~self.left_censored
+        ended = int((~self.right_censored[own]).sum())
+        return float(self.length[own].sum() / ended) if ended else math.inf
+
+    def survival(self, label: int) -> Survival:
+        """Estimate the survival curve of a class, assuming no shape, from bouts whose start was seen.
+
+        References
+        ----------
+        E. Kaplan, P. Meier, "Nonparametric estimation from incomplete observations", JASA 53, 1958.
+        """
+        own = (self.label == label) & ~self.left_censored
+        length, ended = self.length[own], ~self.right_censored[own]
+        times, deaths = np.unique(length[ended], return_counts=True)
+        at_risk = len(length) - np.searchsorted(np.sort(length), times)
+        kept = ratio((at_risk - deaths).astype(np.float64), at_risk.astype(np.float64))
+        return Survival(times, np.cumprod(kept, dtype=np.float64))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the number of bouts and the three means of each class that occurs, JSON-safe."""
+        return {"step": self.step, "per_class": [self._row(int(label)) for label in np.unique(self.label)]}
+
+    def _row(self, label: int) -> dict[str, Any]:
+        means = {"naive": self.naive(label), "complete": self.complete(label), "censored_mle": self.censored_mle(label)}
+        lacking = [
+            reason
+            for mean, reason in (("complete", "no uncut bout"), ("censored_mle", "no bout was seen to end"))
+            if not math.isfinite(means[mean])
+        ]
+        return record({"label": label, "n_bouts": int((self.label == label).sum()), **means}, " and ".join(lacking))
+
+
+def dwell_times(labels: LabelSequences, *, step: float = 1.0) -> DwellTimes:
+    """Find how long each bout of behaviour lasts, and which bouts the recording cuts off.
+
+    Leaving out that bouts are cut makes them look short: with recordings of 40 steps, bouts of 41 steps on average seem
+    to last half of that. `DwellTimes.censored_mle` and `DwellTimes.survival` use the cut ones for what they are worth.
+
+    Parameters
+    ----------
+    labels : array_like of int, (T,), (B, T) or a list of sequences
+        Class of each step; a step labelled −1 ends the bout before it as the end of a recording does.
+    step : float
+        Duration of a step, as the hop of the windows in seconds; lengths come in its unit.
+
+    Returns
+    -------
+    DwellTimes
+
+    Raises
+    ------
+    TypeError, ValueError
+        Labels are not integers from −1; `step` is not positive.
+
+    Examples
+    --------
+    >>> bouts = dwell_times([[0, 1, 1, 1, 0], [1, 0, 0, 1, 1]])
+    >>> bouts.naive(1), bouts.complete(1), bouts.censored_mle(1)
+    (2.0, 3.0, 5.0)
+    """
+    if not (math.isfinite(step) and step > 0):
+        raise ValueError(f"step: must be a positive finite duration, got {step}.")
+    of = track("labels", labels)
+    found = runs(of)
+    begins = of.fresh[found.start]
+    ends = np.ones(len(begins), dtype=np.bool_)
+    ends[:-1] = begins[1:]
+    return DwellTimes(of.sequence[found.start], found.label, found.length.astype(np.float64) * step, begins, ends, step)
+
+
+def _n_classes(labels: IntArray, n_classes: int | None) -> int:
+    highest = int(labels.max()) if labels.size else -1
+    if n_classes is not None and highest >= n_classes:
+        raise ValueError(f"n_classes={n_classes}: labels must be below it, but {highest} occurs.")
+    return highest + 1 if n_classes is None else n_classes

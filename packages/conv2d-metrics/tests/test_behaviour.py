@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+import math
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import CensoredData, ecdf
+
+from conv2d.metrics import Survival, dwell_times, transition_matrix
+
+sequences = st.lists(st.lists(st.integers(-1, 3), min_size=1, max_size=20), min_size=1, max_size=4)
+
+
+def labels_of(vector):
+    return [vector[f"labels_{i}"] for i in range(int(vector["n_sequences"]))]
+
+
+@pytest.mark.vectors("dwell_*.npz")
+def test_transition_vectors(vector):
+    k = len(vector["expected__transition_counts"])
+    with_self = transition_matrix(labels_of(vector), n_classes=k)
+    np.testing.assert_array_equal(with_self.counts, vector["expected__transition_counts_self"])
+    np.testing.assert_allclose(with_self.probabilities, vector["expected__transition_matrix_self"])
+    changes = with_self.without_self()
+    np.testing.assert_array_equal(changes.counts, vector["expected__transition_counts"])
+    np.testing.assert_allclose(changes.probabilities, vector["expected__transition_matrix"])
+    assert changes.counts.sum() == vector["expected__n_transitions"]
+    assert with_self.rate == pytest.approx(float(vector["expected__transition_rate_per_frame"]))
+
+
+@pytest.mark.vectors("dwell_*.npz")
+def test_dwell_vectors(vector):
+    bouts = dwell_times(labels_of(vector))
+    columns = (bouts.sequence, bouts.label, bouts.length, bouts.left_censored, bouts.right_censored)
+    np.testing.assert_array_equal(np.stack(columns, axis=1), vector["expected__records"])
+    for label in np.unique(bouts.label).tolist():
+        assert bouts.naive(label) == pytest.approx(float(vector[f"expected__mean_all_{label}"]))
+        assert bouts.complete(label) == pytest.approx(float(vector[f"expected__mean_complete_{label}"]), nan_ok=True)
+        assert bouts.censored_mle(label) == pytest.approx(float(vector[f"expected__geometric_mle_mean_{label}"]))
+        if f"expected__km_t_{label}" in vector:
+            curve = bouts.survival(label)
+            np.testing.assert_array_equal(curve.time, vector[f"expected__km_t_{label}"])
+            np.testing.assert_allclose(curve.probability, vector[f"expected__km_S_{label}"], atol=1e-12)
+
+
+@given(sequences)
+def test_transitions_against_counting(parts):
+    expected = np.zeros((4, 4), dtype=np.int64)
+    for part in parts:
+        for here, there in pairwise(part):
+            if -1 not in (here, there):
+                expected[here, there] += 1
+    found = transition_matrix(parts, n_classes=4)
+    np.testing.assert_array_equal(found.counts, expected)
+    halves = [transition_matrix(half, n_classes=4) for half in (parts[:1], parts[1:] or [[-1]])]
+    np.testing.assert_array_equal((halves[0] + halves[1]).counts, expected)
+
+
+@given(sequences)
+def test_bouts_tile_the_labelled_steps(parts):
+    bouts = dwell_times(parts)
+    for label in range(4):
+        assert bouts.length[bouts.label == label].sum() == sum(part.count(label) for part in parts)
+    assert (bouts.length >= 1).all()
+
+
+@given(sequences)
+def test_survival_agrees_with_scipy(parts):
+    bouts = dwell_times(parts)
+    own = ~bouts.left_censored
+    for label in np.unique(bouts.label[own & ~bouts.right_censored]).tolist():
+        mine = own & (bouts.label == label)
+        ended, cut = (bouts.length[mine & flag] for flag in (~bouts.right_censored, bouts.right_censored))
+        peer: Any = ecdf(CensoredData(uncensored=ended, right=cut)).sf
+        curve = bouts.survival(label)
+        np.testing.assert_allclose(curve.probability, peer.evaluate(curve.time), atol=1e-12)
+
+
+def test_cut_bouts_are_worth_what_they_show():
+    """Geometric bouts of mean 41 in windows of 40 steps: the naive mean is cut to half, the likelihood is not.
+
+    The estimate of a mean from d ends has the relative error 1/√d.
+    """
+    rng = np.random.default_rng(0)
+    steps = np.cumsum(rng.random(400_000) < 1 / 41) % 2
+    bouts = dwell_times(steps.reshape(-1, 40))
+    ends = int((~bouts.right_censored[(bouts.label == 0) & ~bouts.left_censored]).sum())
+    assert bouts.censored_mle(0) == pytest.approx(41, rel=4 / math.sqrt(ends))
+    assert bouts.naive(0) < 41 / 1.5
+    assert bouts.complete(0) < bouts.naive(0)
+
+
+def test_lengths_come_in_the_unit_of_the_step():
+    assert dwell_times([0, 0, 1], step=0.5).naive(0) == 1.0
+
+
+def test_a_curve_that_never_falls_to_half_has_no_median():
+    assert Survival(np.array([3.0]), np.array([0.8])).median == math.inf
+
+
+def test_results_are_json():
+    told = [transition_matrix([0, 0, 1]).to_dict(), dwell_times([0, 0, 1, 2]).to_dict()]
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert told[0]["reason"] == "null where nothing follows a class"
+    assert told[1]["per_class"][0]["reason"] == "no uncut bout and no bout was seen to end"
+    assert "reason" not in told[1]["per_class"][1]
+
+
+def test_nothing_labelled():
+    assert transition_matrix([-1, -1]).counts.shape == (0, 0)
+    assert transition_matrix([-1], n_classes=2).rate == 0.0
+    bouts = dwell_times([-1])
+    assert math.isnan(bouts.naive(0))
+    assert bouts.to_dict() == {"step": 1.0, "per_class": []}
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda: transition_matrix([0, 3], n_classes=3), ValueError, "n_classes=3: labels must be below it, but 3"),
+        (lambda: transition_matrix([0.5]), TypeError, "labels: class indices must be integers"),
+        (lambda: dwell_times([[0, -2], [0]]), ValueError, "labels: a label is −1"),
+        (lambda: dwell_times([0], step=0), ValueError, "step: must be a positive finite duration, got 0"),
+        (lambda: transition_matrix([0]) + transition_matrix([0, 1]), ValueError, "same classes add, got 1 and 2"),
+    ],
+)
+def test_bad_input_is_told_apart(call, error, says):
+    with pytest.raises(error, match=says):
+        call()

@@ -1,0 +1,52 @@
+"""Backtracking without back-pointers; scalar code that numba compiles as it stands."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+
+def backtrace(
+    begin: Float, end: Float, log_transition: Float, log_duration: Float, log_last: Float, log_likelihood: Float
+) -> tuple[NDArray[np.int32], float]:
+    """Return the best path and its score.
+
+    `begin[t, k]` is the best score of a segment of k beginning at t, `end[t, k]` of one ending just before t; the last
+    segment lasts d steps with `log_last[k, d - 1]`. Only the argmax along the path is found again, so no pointers
+    were stored. Of equal scores the shorter last segment and the lower state win.
+    """
+    steps, states = log_likelihood.shape
+    longest = log_duration.shape[1]
+    path = np.full(steps, -1, dtype=np.int32)
+    score = -np.inf
+    state = 0
+    duration = 0
+    for k in range(states):
+        total = 0.0
+        for d in range(1, min(longest, steps) + 1):
+            total += log_likelihood[steps - d, k]
+            candidate = begin[steps - d, k] + total + log_last[k, d - 1]
+            if candidate > score:
+                score, state, duration = candidate, k, d
+    if score == -np.inf:
+        return path, score
+    stop = steps
+    while True:
+        start = stop - duration
+        path[start:stop] = state
+        if start == 0:
+            return path, score
+        best = -np.inf
+        previous = 0
+        for j in range(states):
+            candidate = end[start, j] + log_transition[j, state]
+            if candidate > best:
+                best, previous = candidate, j
+        state, stop = previous, start
+        best = -np.inf
+        total = 0.0
+        for d in range(1, min(longest, stop) + 1):
+            total += log_likelihood[stop - d, state]
+            candidate = begin[stop - d, state] + total + log_duration[state, d - 1]
+            if candidate > best:
+                best, duration = candidate, d
