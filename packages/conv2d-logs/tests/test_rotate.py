@@ -57,7 +57,9 @@ def test_every_line_once_with_many_processes_and_threads(log_file: Path) -> None
     total = sum(len(gzip.decompress(path.read_bytes())) for path in rotated)
     assert len(rotated) >= total // 20_000 > 5
     assert {path.suffix for path in rotated} == {".gz"}, "all compressed, nothing left aside"
-    assert max(len(gzip.decompress(path.read_bytes())) for path in rotated) <= 20_000
+    longest = max(len(json.dumps(one)) for one in read(log_file))
+    # Processes look at the size under a shared lock: each of the three others may add the line it has in hand.
+    assert max(len(gzip.decompress(path.read_bytes())) for path in rotated) <= 20_000 + 3 * longest
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system: NOT TESTED")

@@ -344,6 +344,7 @@ def test_input_is_left_as_it_was() -> None:
         ({"log_transition": np.log([[0.5, 0.5], [0.5, 0.5]])}, ValueError, "diagonal"),
         ({"log_duration": np.log([[0.5, 0.2], [0.5, 0.5]])}, ValueError, "log_duration.*sum"),
         ({"log_duration": [durations.Poisson(2.0)]}, ValueError, "must agree"),
+        ({"log_duration": [durations.Poisson(2.0), [0.0]]}, TypeError, "1 families among 2"),
         ({"right": "open"}, ValueError, "right"),
     ],
 )

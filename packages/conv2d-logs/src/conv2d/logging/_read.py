@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Literal, cast
 
 import msgspec
 
@@ -21,6 +21,22 @@ STDIN = "-"
 _SUFFIXES = (".log", ".jsonl", ".ndjson", ".json")
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Line(msgspec.Struct):
+    """The frame of one of our own records, without its fields: several times cheaper to decode."""
+
+    ts: str
+    level: Literal["debug", "info", "warning", "error", "critical"]
+    logger: str
+    event: str
+    run_id: str
+    host: str
+    pid: int
+    seq: int
+
+
+_decode_frames = msgspec.json.Decoder(Line).decode_lines
 
 
 @dataclass(frozen=True)
@@ -133,6 +149,14 @@ def read_lines(block: Block, damages: Damages) -> Iterator[tuple[bytes, Record]]
             else:
                 yield text, unify(record)
         offset += len(text) + 1
+
+
+def read_frames(block: Block) -> list[Line] | None:
+    """Return the frames of a block, None when a line is damaged or of another producer."""
+    try:
+        return _decode_frames(block.data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def matching_lines(block: Block, pattern: re.Pattern[bytes]) -> Iterator[Block]:

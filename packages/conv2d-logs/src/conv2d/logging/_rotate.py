@@ -47,7 +47,8 @@ class RotatingFile(FileSink):
 
     Every writer holds a shared lock on the file it writes and looks whether it still bears the name; who renames it
     holds the exclusive lock. So nobody writes to a renamed file any more, and it can be compressed in peace. Without
-    a lock file, nothing is left behind by a killed process.
+    a lock file, nothing is left behind by a killed process. A file exceeds its size by at most one line of each other
+    process.
 
     Parameters
     ----------

@@ -1,15 +1,17 @@
 """What is in a log: counts by level, event and run, the time it spans, damage, and gaps in the numbering."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from conv2d.logging._levels import level_name
-from conv2d.logging._read import Damages
+from conv2d.logging._read import Damages, Line
 from conv2d.logging._record import Record
 from conv2d.logging._when import instant
 
 _MOST_NAMES = 10_000
+_OTHER = "(other)"
+_ERRORS = ("error", "critical")
 
 
 @dataclass
@@ -50,37 +52,55 @@ class Summary:
         return sum(max(0, last - first + 1 - count) for first, last, count in self._numbering.values())
 
     def add(self, records: Iterable[Record]) -> None:
-        """Count records."""
+        """Count records of any producer."""
         for record in records:
-            self.records += 1
             level = level_name(record.get("level")) or "-"
+            self.records += 1
             self.levels[level] += 1
-            _count(self.events, record.get("event"))
-            _count(self.loggers, record.get("logger"))
-            run_id = str(record.get("run_id") or "-")
-            run = self.runs.get(run_id)
-            if run is None:
-                if len(self.runs) >= _MOST_NAMES:
-                    run_id = "(other)"
-                run = self.runs.setdefault(run_id, Run())
-            run.records += 1
-            run.errors += level in ("error", "critical")
-            stamp = record.get("ts")
-            if isinstance(stamp, str):
-                run.first = min(run.first, stamp) if run.first else stamp
-                run.last = max(run.last, stamp)
-            self._number(run_id, record)
+            _count(self.events, record.get("event"), 1)
+            _count(self.loggers, record.get("logger"), 1)
+            stamp, seq = record.get("ts"), record.get("seq")
+            stamps = [stamp] if isinstance(stamp, str) else []
+            name = self._add_to_run(record.get("run_id"), 1, level in _ERRORS, stamps)
+            if type(seq) is int:
+                self._number((name, record.get("host"), record.get("pid")), [seq])
 
-    def _number(self, run_id: str, record: Record) -> None:
-        seq = record.get("seq")
-        if type(seq) is not int:
-            return
-        key = (run_id, record.get("host"), record.get("pid"))
+    def add_frames(self, lines: Sequence[Line]) -> None:
+        """Count our own records, a block at a time."""
+        self.records += len(lines)
+        self.levels.update([line.level for line in lines])
+        for counts, names in (
+            (self.events, [line.event for line in lines]),
+            (self.loggers, [line.logger for line in lines]),
+        ):
+            for name, count in Counter(names).items():
+                _count(counts, name, count)
+        writers: dict[tuple[str, str, int], list[Line]] = {}
+        for line in lines:
+            writers.setdefault((line.run_id, line.host, line.pid), []).append(line)
+        for (run_id, host, pid), own in writers.items():
+            errors = sum([line.level in _ERRORS for line in own])
+            name = self._add_to_run(run_id, len(own), errors, [line.ts for line in own])
+            self._number((name, host, pid), [line.seq for line in own])
+
+    def _add_to_run(self, run_id: object, records: int, errors: int, stamps: Sequence[str]) -> str:
+        name = str(run_id or "-")
+        if name not in self.runs and len(self.runs) >= _MOST_NAMES:
+            name = _OTHER
+        run = self.runs.setdefault(name, Run())
+        run.records += records
+        run.errors += errors
+        if stamps:
+            run.first = min(run.first or stamps[0], min(stamps))
+            run.last = max(run.last, max(stamps))
+        return name
+
+    def _number(self, key: tuple[str, object, object], seqs: Sequence[int]) -> None:
         found = self._numbering.get(key)
         if found is not None:
-            found[0], found[1], found[2] = min(found[0], seq), max(found[1], seq), found[2] + 1
+            found[0], found[1], found[2] = min(found[0], *seqs), max(found[1], *seqs), found[2] + len(seqs)
         elif len(self._numbering) < _MOST_NAMES:
-            self._numbering[key] = [seq, seq, 1]
+            self._numbering[key] = [min(seqs), max(seqs), len(seqs)]
 
     def as_dict(self) -> dict[str, object]:
         """Return everything as plain data."""
@@ -101,10 +121,7 @@ class Summary:
         }
 
 
-def _count(counts: Counter[str], value: object) -> None:
+def _count(counts: Counter[str], value: object, times: int) -> None:
     name = value if isinstance(value, str) else "-" if value is None else str(value)
     # Texts with numbers inside can be as many as the records: past the limit they share one line.
-    if name in counts or len(counts) < _MOST_NAMES:
-        counts[name] += 1
-    else:
-        counts["(other)"] += 1
+    counts[name if name in counts or len(counts) < _MOST_NAMES else _OTHER] += times

@@ -26,6 +26,7 @@ from conv2d.logging._read import (
     lines_unlike,
     matching_lines,
     read_blocks,
+    read_frames,
     read_lines,
 )
 from conv2d.logging._record import Record
@@ -64,12 +65,12 @@ class _Window:
         now = datetime.now(UTC)
         self._first = "" if since is None else stamp_text(bound(since, now, "--since"))
         self._end = "~" if until is None else stamp_text(bound(until, now, "--until"))
-        self._all = since is None and until is None
+        self.everything = since is None and until is None
 
     def holds(self, record: Record) -> bool:
         """Whether the record is inside; one without a time never is, unless no span was asked for."""
         stamp = record.get("ts")
-        return self._all or (isinstance(stamp, str) and self._first <= stamp < self._end)
+        return self.everything or (isinstance(stamp, str) and self._first <= stamp < self._end)
 
 
 @app.command()
@@ -87,7 +88,11 @@ def summary(
         found.files += 1
         for block in read_blocks(source, found.damages):
             found.bytes += len(block.data)
-            found.add(record for _, record in read_lines(block, found.damages) if window.holds(record))
+            frames = read_frames(block) if window.everything else None
+            if frames is None:
+                found.add(record for _, record in read_lines(block, found.damages) if window.holds(record))
+            else:
+                found.add_frames(frames)
     write_summary(found, style, top)
     tell_damages(found.damages)
 

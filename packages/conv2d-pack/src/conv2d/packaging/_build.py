@@ -1,11 +1,12 @@
 """Build the targets that a bundle was asked for, and verify those it has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from conv2d.packaging._files import MANIFEST, is_safe
 from conv2d.packaging._findings import BundleError, Finding
 from conv2d.packaging._samples import Samples, check_windows
 from conv2d.packaging._text import mapping
@@ -13,22 +14,31 @@ from conv2d.packaging.targets import KNOWN, NotBuilt, Target, TargetCheck, load_
 
 
 def build_targets(
-    names: Sequence[str], model: bytes, windows: NDArray[np.float32] | None, samples: Samples
+    names: Sequence[str],
+    model: bytes,
+    windows: NDArray[np.float32] | None,
+    samples: Samples,
+    taken: Collection[str],
 ) -> tuple[dict[str, dict[str, Any]], dict[str, bytes]]:
-    """Build targets; return their entries in the manifest, and their files."""
+    """Build targets; return their entries in the manifest, and their files, none of which is in `taken`."""
     given = np.zeros((0, 9, 2, 100), np.float32) if windows is None else windows
     check_windows(given, "calibration_windows")
     entries: dict[str, dict[str, Any]] = {}
     files: dict[str, bytes] = {}
-    for name in sorted(set(names)):
+    for name in sorted(set(names) - {"onnx"}):
         target = load_target(name)
         absent = _absent(name) if target is None else target.check(model)
         if target is None or absent is not None:
             entries[name] = not_built(absent or _absent(name))
             continue
         built = target.build(model, given)
-        if not built.files or built.files.keys() & files.keys():
-            raise BundleError(f"the target {name!r} built no files, or files of another target: {sorted(built.files)}.")
+        if not built.files:
+            raise BundleError(f"the target {name!r} built no files.")
+        for file in built.files:
+            if not is_safe(file) or file in {MANIFEST, *taken, *files}:
+                raise BundleError(
+                    f"the target {name!r} built {file!r}, which is another's file or leads out of the bundle."
+                )
         checked = verify_target(name, target, built.files, model, samples)
         if checked.findings:
             raise BundleError(f"the target {name!r} fails its own verification: {checked.findings[0]}")

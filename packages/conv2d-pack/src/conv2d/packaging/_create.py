@@ -112,9 +112,7 @@ def create_bundle(
     wrong = list(compare_samples(OnnxModel(model), samples))
     if wrong:
         raise BundleError(paragraph("to be created", wrong))
-    entries, built = build_targets([name for name in targets if name != "onnx"], model, calibration_windows, samples)
-    if clash := sorted(built.keys() & contents.keys()):
-        raise BundleError(f"targets build {', '.join(clash)}, which are files of the bundle itself.")
+    entries, built = build_targets(targets, model, calibration_windows, samples, contents.keys())
     skipped = {name: _skipped(name, why) for name, why in targets_not_built.items() if name not in entries}
     manifest: dict[str, Any] = {
         "schema": 1,

@@ -349,8 +349,15 @@ def _parameter(name: str, value: ArrayLike, ndim: int) -> Float:
 
 
 def _duration_table(log_duration: ArrayLike | Sequence[Duration]) -> Float:
-    if isinstance(log_duration, (list, tuple)) and log_duration and isinstance(log_duration[0], Duration):
-        rows = [family.log_pmf() for family in cast("Sequence[Duration]", log_duration)]
+    entries = cast("Sequence[object]", log_duration) if isinstance(log_duration, (list, tuple)) else ()
+    families = [entry for entry in entries if isinstance(entry, Duration)]
+    if families:
+        if len(families) < len(entries):
+            raise TypeError(
+                f"log_duration must be a (K, D) array or one duration family per state, got {len(families)} families "
+                f"among {len(entries)} entries."
+            )
+        rows = [_parameter("log_pmf() of a duration", family.log_pmf(), 1) for family in families]
         table = np.full((len(rows), max(row.size for row in rows)), -np.inf)
         for k, row in enumerate(rows):
             table[k, : row.size] = row

@@ -153,7 +153,7 @@ def _trunk(
     step = float(times_s[1] - times_s[0])
     slow = smooth_noise(rng, times_s, 0.8, 5)
     shift = jumps(rng, times_s, 4.0, 2, (0.4, 1.0))
-    heading = 2.0 * np.pi * rng.random() + np.cumsum(style.turn * smooth_noise(rng, times_s, 0.15, 1)[:, 0]) * step
+    heading = style.heading + np.cumsum(style.turn * smooth_noise(rng, times_s, 0.15, 1)[:, 0]) * step
     # Quiet breathing lifts and tips the chest by a millimetre or two and a fraction of a degree; panting less, but fast.
     air = style.breath * np.sin(2.0 * np.pi * traits.breath_hz * times_s + 0.7 * slow[:, 4])
     pant = style.pant * np.sin(2.0 * np.pi * traits.pant_hz * times_s + 0.7 * slow[:, 4])
@@ -197,7 +197,7 @@ def _neck(
     fidget = smooth_noise(rng, times_s, 2.0, 3)
     search = smooth_noise(rng, times_s, 1.3, 2)
     pulse = np.sin(2.0 * np.pi * 5.0 * times_s + 1.5 * search[:, 0])
-    tremble = np.deg2rad(0.8) + 0.05 * style.look
+    tremble = 0.6 * style.sway + 0.03 * style.look
     angles = np.stack(
         [
             heading + style.neck_yaw + style.look * look[:, 0] + tremble * fidget[:, 0] + style.sniff * search[:, 0],

@@ -34,6 +34,8 @@ class Style(NamedTuple):
         Share of time spent stepping, 0 … 1.
     breath, pant : float
         Weight of quiet breathing and of panting.
+    heading : float
+        Where the dog turned as the bout began, counter-clockwise from magnetic north.
     """
 
     height: Array
@@ -48,19 +50,20 @@ class Style(NamedTuple):
     step: Array
     breath: Array
     pant: Array
+    heading: Array
 
 
 # (mean, standard deviation over bouts) for every field of Style; angles here in degrees. Wide on purpose: a head is
 # low in one stand in six, a sit may be nearly upright or sloppy, and the distributions of neighbours overlap.
 _TABLE: dict[str, tuple[tuple[float, float], ...]] = {
     #            height        pitch      roll      neck pitch  neck yaw   sway        look       sniff       turn
-    "galloping": ((1.00, 0.02), (0, 2), (0, 1.5), (14, 7), (0, 4), (1.2, 0.2), (2, 1), (0.0, 0.0), (0.35, 0.1)),
-    "lying": ((0.30, 0.03), (7, 4), (0, 9), (15, 13), (0, 15), (0.12, 0.05), (16, 5), (0.0, 0.0), (0.01, 0.0)),
+    "galloping": ((1.00, 0.02), (0, 2), (0, 1.5), (14, 7), (0, 4), (1.2, 0.2), (2, 1), (0.0, 0.0), (0.50, 0.1)),
+    "lying": ((0.30, 0.03), (10, 4), (0, 9), (8, 12), (0, 15), (0.12, 0.05), (16, 5), (0.0, 0.0), (0.01, 0.0)),
     "sitting": ((0.75, 0.04), (33, 8), (0, 5), (48, 10), (0, 10), (0.6, 0.2), (22, 6), (0.0, 0.0), (0.03, 0.01)),
-    "sniffing": ((0.95, 0.03), (-4, 3), (0, 2), (-38, 13), (0, 10), (1.2, 0.3), (5, 2), (13.0, 4.0), (0.25, 0.08)),
+    "sniffing": ((0.95, 0.03), (-4, 3), (0, 2), (-38, 13), (0, 10), (1.2, 0.3), (5, 2), (13.0, 4.0), (0.50, 0.15)),
     "standing": ((1.00, 0.02), (0, 3), (0, 2), (38, 10), (0, 10), (1.3, 0.3), (22, 6), (0.0, 0.0), (0.06, 0.02)),
-    "trotting": ((1.00, 0.02), (0, 2), (0, 1.5), (28, 8), (0, 5), (1.0, 0.2), (5, 2), (0.0, 0.0), (0.25, 0.08)),
-    "walking": ((1.00, 0.02), (0, 2), (0, 1.5), (24, 10), (0, 6), (1.0, 0.2), (9, 3), (0.0, 0.0), (0.20, 0.06)),
+    "trotting": ((1.00, 0.02), (0, 2), (0, 1.5), (28, 8), (0, 5), (1.0, 0.2), (5, 2), (0.0, 0.0), (0.50, 0.15)),
+    "walking": ((1.00, 0.02), (0, 2), (0, 1.5), (24, 10), (0, 6), (1.0, 0.2), (9, 3), (0.0, 0.0), (0.50, 0.15)),
 }
 _STEP = {
     "galloping": 1.0,
@@ -90,6 +93,8 @@ def draw_style(rng: np.random.Generator, codes: NDArray[np.int64], traits: Trait
         step=_STEPPING[codes],
         breath=np.zeros(n),
         pant=np.zeros(n),
+        # A dog also turns, by tens of degrees, as it changes what it does.
+        heading=2.0 * np.pi * rng.random() + np.cumsum(0.8 * rng.standard_normal(n)),
     )
     static = (codes == _LYING) | (codes == _SITTING) | (codes == _STANDING)
     # Confusers, one in six: a head hung low while standing or walking, a chin on the floor while lying.
@@ -102,7 +107,7 @@ def draw_style(rng: np.random.Generator, codes: NDArray[np.int64], traits: Trait
     return drawn._replace(
         pitch=drawn.pitch + traits.pitch + np.where(codes == _SITTING, traits.sit_pitch, 0.0),
         roll=drawn.roll + traits.roll + np.deg2rad(onto_side) * side,
-        neck_pitch=drawn.neck_pitch + traits.neck_pitch - np.deg2rad(np.where(low, 40.0, 0.0)),
+        neck_pitch=drawn.neck_pitch + traits.neck_pitch - np.deg2rad(np.where(low, 30.0, 0.0)),
         sway=np.abs(drawn.sway) * restless**0.5,
         look=np.abs(drawn.look) * restless,
         turn=np.abs(drawn.turn),

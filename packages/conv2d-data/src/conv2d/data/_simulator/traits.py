@@ -88,7 +88,7 @@ def draw_traits(rng: np.random.Generator, mounting_deg: float) -> Traits:
         pitch=np.deg2rad(normal(0.0, 3.0)),
         sit_pitch=np.deg2rad(normal(0.0, 6.0)),
         roll=np.deg2rad(normal(0.0, 2.0)),
-        neck_pitch=np.deg2rad(normal(0.0, 7.0)),
+        neck_pitch=np.deg2rad(normal(0.0, 5.0)),
         bob_gain=normal(3.0, 0.8),
         bob_lag=normal(0.1, 0.06),
         head_damping=float(rng.uniform(0.2, 0.8)),
