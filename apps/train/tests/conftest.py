@@ -13,10 +13,10 @@ from conv2d_train.sources import load_windows
 TINY = """
 name: tiny
 seed: 3
-data: {source: simulator, simulator: {subjects: 5, minutes: 1.0, seed: 5}}
-split: {kind: holdout, test: 0.4, calibration: 0.3}
+data: {source: simulator, simulator: {subjects: 6, minutes: 1.2, seed: 5}}
+split: {kind: holdout, test: 0.34, calibration: 0.17}
 model: {width: 6}
-training: {epochs: 8, threads: 1, batch_size: 32, learning_rate: 0.01}
+training: {epochs: 12, threads: 1, batch_size: 32, learning_rate: 0.01}
 evaluation: {resamples: 100, strong_baseline: none}
 clustering: {min_clusters: 3, max_clusters: 4}
 """

@@ -117,7 +117,7 @@ def test_bundle_and_torch_agree_on_the_test_subjects(
     place: Place, conv2d: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "same"
-    conv2d("data", "simulate", "--subjects", 5, "--minutes", 1.0, "--seed", 5, "--out", folder)
+    conv2d("data", "simulate", "--subjects", 6, "--minutes", 1.2, "--seed", 5, "--out", folder)
     monkeypatch.chdir(tmp_path)
     assert conv2d("eval", "--bundle", place.bundle, "--data", folder, "--save-predictions").code == 0
     ours = pl.read_parquet(tmp_path / "predictions.parquet")

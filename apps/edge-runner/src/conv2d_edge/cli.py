@@ -47,7 +47,7 @@ def serve(
     except OSError as error:
         _stop(2, f"cannot listen on {host} port {port}: {error.strerror or error}. Choose another with --host, --port.")
     log = setup_logging(name="conv2d-edge")
-    log.info("serving", host=host, port=listener.getsockname()[1], bundle=engine.bundle.id, path=engine.bundle.path)
+    log.info("serving", address=host, port=listener.getsockname()[1], bundle=engine.bundle.id, path=engine.bundle.path)
     config = uvicorn.Config(
         make_app(engine, max_body=max_body, workers=workers),
         log_config=None,

@@ -127,7 +127,7 @@ class TrainingConfig(_Section):
     batch_size: Annotated[int, Field(ge=2)] = 128
     learning_rate: Annotated[float, Field(gt=0)] = 4.0e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1.0e-2
-    threads: Annotated[int, Field(ge=1)] = 2
+    threads: Annotated[int, Field(ge=1)] = 1
     augment: AugmentConfig = AugmentConfig()
 
 

@@ -1,11 +1,15 @@
 """Motifs: groups of windows with like codes, found without labels and numbered so that numbers stay."""
 
+# threadpoolctl ships no types.
+# pyright: reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from conv2d.clustering import GMMClusterer, KMeansClusterer
 from conv2d.data import Windows
@@ -48,8 +52,9 @@ def find_motifs(config: Experiment, fitted: FittedModel, windows: Windows) -> di
     )
     embeddings = embed(config, fitted, windows)
     sample = np.linspace(0, len(windows) - 1, min(len(windows), MAX_FIT_WINDOWS)).round().astype(np.int64)
-    clusterer.fit(embeddings[sample])
-    motif = clusterer.predict(embeddings)
+    with threadpool_limits(config.training.threads):  # like the weights, sums in BLAS depend on the number of threads
+        clusterer.fit(embeddings[sample])
+        motif = clusterer.predict(embeddings)
     ids = np.unique(motif)
     table = np.array(
         [[int(((motif == m) & (windows.y == k)).sum()) for k in range(len(windows.label_names))] for m in ids]

@@ -17,6 +17,7 @@ from conv2d_train._errors import RunError
 from conv2d_train._terminal import console, say
 from conv2d_train.config import Experiment
 from conv2d_train.evaluation import Part, evaluate_run, save_predictions
+from conv2d_train.folds import plan_folds
 from conv2d_train.motifs import find_motifs
 from conv2d_train.runs import Run, partial_path, read_json, write_json
 from conv2d_train.sources import load_windows
@@ -61,6 +62,7 @@ def train_run(config: Experiment, path: Path, *, resume: bool = False, jobs: int
         f"{config.name}: {len(windows)} windows of {len(windows.subjects)} subjects, {len(windows.label_names)} classes; "
         f"dropped: {windows.dropped}"
     )
+    plan_folds(config, windows)  # what cannot be split is told before anything is written
     with _logged(path):
         logs.log_config(config.model_dump(mode="json"))
         logs.log_seeds(seed=config.seed)

@@ -127,7 +127,7 @@ def _timelines(predictions: pl.DataFrame, names: list[str], hop_s: float) -> lis
         .len()
         .sort("len", "subject", "recording", descending=[True, False, False])
     )
-    for subject, recording in (
+    for _, recording in (
         longest.unique("subject", keep="first", maintain_order=True)
         .select("subject", "recording")
         .head(N_TIMELINES)
@@ -150,7 +150,7 @@ def _timelines(predictions: pl.DataFrame, names: list[str], hop_s: float) -> lis
             loc="lower left",
             bbox_to_anchor=(0, 1),
         )
-        drawn.append((f"{subject}: {recording}", _image(figure)))
+        drawn.append((str(recording), _image(figure)))
     return drawn
 
 

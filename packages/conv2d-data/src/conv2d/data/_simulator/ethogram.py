@@ -85,6 +85,23 @@ def draw_bouts(rng: np.random.Generator, end_s: float, tempo: float) -> Bouts:
     return Bouts(np.array(codes, dtype=np.int64), np.array(edges), widths)
 
 
+def subdivide(rng: np.random.Generator, bouts: Bouts) -> Bouts:
+    """Split long bouts into stretches of 4 … 8 s in which posture and speed stay about the same.
+
+    Neighbours may then share a behaviour; labels are not changed.
+    """
+    dwells = np.diff(bouts.edges_s)
+    parts = np.maximum(1, (dwells / 6.0).astype(np.int64))
+    edges, widths = [bouts.edges_s[0]], []
+    for k, n in enumerate(parts):
+        inner = np.arange(1, n) + rng.uniform(-0.15, 0.15, size=n - 1)
+        edges.extend(bouts.edges_s[k] + inner * dwells[k] / n)
+        widths.extend(rng.uniform(MIN_TRANSITION_S, MAX_TRANSITION_S, size=n - 1))
+        edges.append(bouts.edges_s[k + 1])
+        widths.extend(bouts.widths_s[k : k + 1])
+    return Bouts(np.repeat(bouts.codes, parts), np.array(edges), np.array(widths))
+
+
 def draw_dwell(rng: np.random.Generator, code: int, tempo: float) -> float:
     """Draw one dwell time in seconds: `MIN_DWELL_S` plus a log-normal part scaled by `tempo`."""
     scale = (MEDIAN_DWELL_S[code] - MIN_DWELL_S) * tempo

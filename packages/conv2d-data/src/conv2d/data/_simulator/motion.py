@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from conv2d.data._simulator import gait as gaits
-from conv2d.data._simulator.ethogram import BEHAVIOURS, Bouts
+from conv2d.data._simulator.ethogram import BEHAVIOURS, Bouts, subdivide
 from conv2d.data._simulator.style import Style, blend_style, draw_style
 from conv2d.data._simulator.tracks import blend, gates, jumps, smooth_noise, smoothstep
 from conv2d.data._simulator.traits import Traits
@@ -55,6 +55,7 @@ def device_poses(
     mounting : numpy.ndarray
         (2, 3), rotation vectors from each device to the part that carries it, in this session.
     """
+    bouts = subdivide(rng, bouts)
     style = draw_style(rng, bouts.codes, traits)
     gait = _gait_tracks(rng, traits, bouts, style, times_s)
     style = blend_style(style, bouts, times_s)
@@ -160,7 +161,7 @@ def _trunk(
     forward, left, up, yaw, pitch, roll, _ = gait.movement.T
     # Uneven ground, pulls on the leash: jolts that grow with speed and change with the place.
     jolt = smooth_noise(rng, times_s, 3.5, 3) * (
-        np.exp(0.7 * smooth_noise(rng, times_s, 0.05, 1)) * (gait.speed / 1.5)[:, None] ** 0.5)
+        np.exp(0.5 * smooth_noise(rng, times_s, 0.05, 1)) * (gait.speed / 1.5)[:, None] ** 0.5)
     trunk = Rotation.from_euler(
         "ZYX",
         np.stack(

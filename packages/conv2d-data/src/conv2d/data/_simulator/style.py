@@ -58,9 +58,9 @@ class Style(NamedTuple):
 _TABLE: dict[str, tuple[tuple[float, float], ...]] = {
     #            height        pitch      roll      neck pitch  neck yaw   sway        look       sniff       turn
     "galloping": ((1.00, 0.02), (0, 2), (0, 1.5), (14, 7), (0, 4), (1.2, 0.2), (2, 1), (0.0, 0.0), (0.50, 0.1)),
-    "lying": ((0.30, 0.03), (10, 4), (0, 9), (8, 12), (0, 15), (0.12, 0.05), (16, 5), (0.0, 0.0), (0.01, 0.0)),
-    "sitting": ((0.75, 0.04), (33, 8), (0, 5), (48, 10), (0, 10), (0.6, 0.2), (22, 6), (0.0, 0.0), (0.03, 0.01)),
-    "sniffing": ((0.95, 0.03), (-4, 3), (0, 2), (-38, 13), (0, 10), (1.2, 0.3), (5, 2), (13.0, 4.0), (0.50, 0.15)),
+    "lying": ((0.30, 0.03), (11, 4), (0, 8), (6, 11), (0, 15), (0.12, 0.05), (16, 5), (0.0, 0.0), (0.01, 0.0)),
+    "sitting": ((0.75, 0.04), (34, 7), (0, 5), (48, 10), (0, 10), (0.6, 0.2), (22, 6), (0.0, 0.0), (0.03, 0.01)),
+    "sniffing": ((0.97, 0.03), (-2, 3), (0, 2), (-38, 13), (0, 10), (1.3, 0.3), (5, 2), (13.0, 4.0), (0.50, 0.15)),
     "standing": ((1.00, 0.02), (0, 3), (0, 2), (38, 10), (0, 10), (1.3, 0.3), (22, 6), (0.0, 0.0), (0.06, 0.02)),
     "trotting": ((1.00, 0.02), (0, 2), (0, 1.5), (28, 8), (0, 5), (1.0, 0.2), (5, 2), (0.0, 0.0), (0.50, 0.15)),
     "walking": ((1.00, 0.02), (0, 2), (0, 1.5), (24, 10), (0, 6), (1.0, 0.2), (9, 3), (0.0, 0.0), (0.50, 0.15)),
@@ -69,7 +69,7 @@ _STEP = {
     "galloping": 1.0,
     "lying": 0.0,
     "sitting": 0.0,
-    "sniffing": 0.45,
+    "sniffing": 0.4,
     "standing": 0.12,
     "trotting": 1.0,
     "walking": 1.0,
@@ -94,14 +94,14 @@ def draw_style(rng: np.random.Generator, codes: NDArray[np.int64], traits: Trait
         breath=np.zeros(n),
         pant=np.zeros(n),
         # A dog also turns, by tens of degrees, as it changes what it does.
-        heading=2.0 * np.pi * rng.random() + np.cumsum(0.8 * rng.standard_normal(n)),
+        heading=2.0 * np.pi * rng.random() + np.cumsum(0.7 * rng.standard_normal(n)),
     )
     static = (codes == _LYING) | (codes == _SITTING) | (codes == _STANDING)
     # Confusers, one in six: a head hung low while standing or walking, a chin on the floor while lying.
     low = rng.random(n) < np.select([codes == _LYING, (codes == _STANDING) | (codes == _WALKING)], [0.45, 0.12], 0.0)
     # A lying dog rolls onto one hip, or flat onto its side.
     onto_side = np.select([rng.random(n) < 0.2, rng.random(n) < 0.7], [70.0, 32.0], 0.0) * (codes == _LYING)
-    side = np.where(rng.random(n) < 0.5 + 0.3 * traits.lead, 1.0, -1.0)
+    side = np.where(rng.random(n) < 0.5 + 0.4 * traits.lead, 1.0, -1.0)
     panting = static & (rng.random(n) < 0.35)
     restless = traits.restlessness
     return drawn._replace(

@@ -62,7 +62,7 @@ class Traits:
 
 
 def draw_traits(rng: np.random.Generator, mounting_deg: float) -> Traits:
-    """Draw one dog; devices are mounted up to `mounting_deg` away from straight (the harness up to 0.7 of that)."""
+    """Draw one dog; devices are mounted up to `mounting_deg` away from straight (the harness half of that)."""
 
     def normal(mean: float, sd: float) -> float:
         return float(mean + sd * rng.standard_normal())
@@ -79,14 +79,14 @@ def draw_traits(rng: np.random.Generator, mounting_deg: float) -> Traits:
         trunk_m=0.95 * leg * factor(0.06),
         neck_m=0.42 * leg * factor(0.08),
         stride_factor=factor(0.06),
-        bounce=factor(0.12),
+        bounce=factor(0.09),
         suppleness=factor(0.2),
         asymmetry=normal(0.0, 0.04),
         lead=float(rng.choice([-1.0, 1.0])),
         tempo=factor(TEMPO_SIGMA),
         restlessness=factor(0.45),
         pitch=np.deg2rad(normal(0.0, 3.0)),
-        sit_pitch=np.deg2rad(normal(0.0, 6.0)),
+        sit_pitch=np.deg2rad(normal(0.0, 4.0)),
         roll=np.deg2rad(normal(0.0, 2.0)),
         neck_pitch=np.deg2rad(normal(0.0, 5.0)),
         bob_gain=normal(3.0, 0.8),
@@ -97,7 +97,7 @@ def draw_traits(rng: np.random.Generator, mounting_deg: float) -> Traits:
         breath_gain=factor(0.4),
         strap_hz=rng.uniform([7.0, 9.0], [11.0, 14.0]),
         strap_damping=rng.uniform(0.25, 0.5, size=2),
-        mounting=np.stack([random_rotation(rng, mounting_deg), random_rotation(rng, 0.7 * mounting_deg)]),
+        mounting=np.stack([random_rotation(rng, mounting_deg), random_rotation(rng, 0.5 * mounting_deg)]),
     )
 
 
