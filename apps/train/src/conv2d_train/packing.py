@@ -1,5 +1,8 @@
 """From a finished, evaluated run to a bundle."""
 
+# torch's own signatures are partly untyped.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import hashlib
@@ -9,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from conv2d.data import CHANNELS, Windows
 from conv2d.packaging import Bundle, OnnxModel, Samples, create_bundle, export_onnx
 from conv2d_train._errors import RunError
-from conv2d_train.runs import Run, read_json
+from conv2d_train.runs import FittedModel, Run, read_json
 
 N_SAMPLES = 32
+STEADY = 1e-4
 
 
 def pack_run(run: Run, windows: Windows, root: Path) -> Bundle:
@@ -26,7 +31,7 @@ def pack_run(run: Run, windows: Windows, root: Path) -> Bundle:
     run : Run
         A finished run whose ``eval/metrics.json`` was computed with these weights.
     windows : Windows
-        The run's windows; 32 of them, evenly spread over the tested subjects, become the bundle's samples.
+        The run's windows; 32 of the tested subjects' become the bundle's samples.
     root : Path
         The folder of bundles.
 
@@ -53,8 +58,7 @@ def pack_run(run: Run, windows: Windows, root: Path) -> Bundle:
     fitted = run.model()
     model = export_onnx(fitted.model.eval(), torch.zeros(1, len(CHANNELS), 2, windows.x.shape[-1]))
     tested = windows.of_subjects(sorted({subject for fold in run.folds for subject in fold["test"]}))
-    chosen = np.linspace(0, len(tested) - 1, min(N_SAMPLES, len(tested))).round().astype(np.int64)
-    inputs = fitted.normaliser.transform(tested.x[chosen])
+    inputs = _samples(fitted, fitted.normaliser.transform(tested.x))
     config = run.config.model_dump(mode="json")
     config["data"]["path"] = None  # a place on one machine; the same model from another folder is the same bundle
     return create_bundle(
@@ -81,6 +85,19 @@ def pack_run(run: Run, windows: Windows, root: Path) -> Bundle:
         version=version("conv2d-train"),
         commit_sha=_commit(),
     )
+
+
+def _samples(fitted: FittedModel, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Choose evenly among the windows whose codes stand firm.
+
+    Another processor sums a convolution in another order; a scalar that lies on the edge of a level could then change its
+    code there, and a sound bundle would fail its own samples.
+    """
+    tokens = torch.from_numpy(fitted.tokens(inputs))
+    with torch.no_grad():
+        below, above = (fitted.model.quantizer(tokens + shift)[1] for shift in (-STEADY, STEADY))
+    steady = np.flatnonzero((below == above).all(1).numpy())
+    return inputs[steady[np.linspace(0, len(steady) - 1, min(N_SAMPLES, len(steady))).round().astype(np.int64)]]
 
 
 def _commit() -> str | None:

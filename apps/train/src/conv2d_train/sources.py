@@ -50,11 +50,9 @@ def load_recordings(
         )
     else:
         reader = "table" if config.source == "simulator" else config.source
-        options: dict[str, object] = {}
-        if reader == "dsads":
-            options["devices"] = config.sensors
-        if reader in {"table", "spsw"}:
-            options["max_gap_s"] = config.max_gap_s
+        options: dict[str, object] = {"max_gap_s": config.max_gap_s}
+        if reader in {"table", "dsads"}:
+            options["devices"] = config.sensors  # their order is that of the model's input
         recordings = read_recordings(where, reader, label_names=names, **options)
     if not recordings:
         raise DataError(f"no recordings were found in {where}.")

@@ -18,9 +18,7 @@ class Received(NamedTuple):
     gaps: int
 
 
-def lose(
-    rng: np.random.Generator, signal: NDArray[np.float64], rate_hz: float, per_minute: float
-) -> Received:
+def lose(rng: np.random.Generator, signal: NDArray[np.float64], rate_hz: float, per_minute: float) -> Received:
     """Drop stretches of one device's signal, then repair it as a receiver would.
 
     Lengths are log-normal (median 0.2 s, σ 1), cut to 0.05 … 3 s. Gaps up to 0.25 s are bridged by straight lines and
@@ -28,14 +26,15 @@ def lose(
     """
     n = signal.shape[1]
     lost = np.zeros(n, dtype=np.bool_)
-    for _ in range(int(rng.poisson(per_minute * n / rate_hz / 60.0))):
+    count: int = rng.poisson(per_minute * n / rate_hz / 60.0)
+    for _ in range(count):
         length_s = float(np.clip(0.2 * np.exp(rng.standard_normal()), SHORTEST_S, LONGEST_S))
-        begin = int(rng.integers(n))
+        begin: int = rng.integers(n)
         lost[begin : begin + max(1, round(length_s * rate_hz))] = True
     if lost.all():
         lost[0] = False
     kept = np.flatnonzero(~lost)
-    steps = np.arange(n)
+    steps = np.arange(n, dtype=np.int64)
     repaired = signal.copy()
     for channel in repaired:
         channel[lost] = np.interp(steps[lost], kept, channel[kept])
@@ -43,7 +42,7 @@ def lose(
     valid, interpolated, gaps = np.ones(n, dtype=np.bool_), 0, 0
     for begin, end in zip(edges[::2], edges[1::2], strict=True):
         # A gap at an end of the recording has nothing on its other side to be bridged to.
-        if end - begin <= MAX_GAP_S * rate_hz and 0 < begin and end < n:
+        if end - begin <= MAX_GAP_S * rate_hz and begin > 0 and end < n:
             interpolated += int(end - begin)
         else:
             valid[begin:end] = False

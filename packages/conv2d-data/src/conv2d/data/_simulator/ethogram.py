@@ -92,12 +92,12 @@ def subdivide(rng: np.random.Generator, bouts: Bouts) -> Bouts:
     """
     dwells = np.diff(bouts.edges_s)
     parts = np.maximum(1, (dwells / 6.0).astype(np.int64))
-    edges, widths = [bouts.edges_s[0]], []
-    for k, n in enumerate(parts):
-        inner = np.arange(1, n) + rng.uniform(-0.15, 0.15, size=n - 1)
+    edges, widths = [float(bouts.edges_s[0])], list[float]()
+    for k, n in enumerate(map(int, parts)):
+        inner = np.arange(1, n, dtype=np.float64) + rng.uniform(-0.15, 0.15, size=n - 1)
         edges.extend(bouts.edges_s[k] + inner * dwells[k] / n)
         widths.extend(rng.uniform(MIN_TRANSITION_S, MAX_TRANSITION_S, size=n - 1))
-        edges.append(bouts.edges_s[k + 1])
+        edges.append(float(bouts.edges_s[k + 1]))
         widths.extend(bouts.widths_s[k : k + 1])
     return Bouts(np.repeat(bouts.codes, parts), np.array(edges), np.array(widths))
 

@@ -8,8 +8,9 @@ periodic movement with those accelerations is found harmonic by harmonic.
 from dataclasses import dataclass
 
 import numpy as np
-from conv2d.data._simulator.traits import Traits
 from numpy.typing import NDArray
+
+from conv2d.data._simulator.traits import Traits
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -142,7 +143,7 @@ def oscillation(harmonics: Complex, phase: Array, stride: Array) -> Array:
     numpy.ndarray
         float64 (T, R), in metres and radians.
     """
-    order = np.arange(1, harmonics.shape[1] + 1)
+    order = np.arange(1, harmonics.shape[1] + 1, dtype=np.float64)
     turns = np.cumprod(np.broadcast_to(np.exp(1j * phase)[:, None], (len(phase), len(order))), axis=1)
     return 2.0 * (turns @ (-harmonics / order**2).T).real / (2.0 * np.pi * stride[:, None]) ** 2
 

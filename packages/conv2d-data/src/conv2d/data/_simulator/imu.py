@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
+
+from conv2d.data._simulator.rotation import apply_inverse, to_rotvec
 
 Array = NDArray[np.float64]
 
@@ -24,7 +25,7 @@ class Ideal(NamedTuple):
     mag: Array
 
 
-def ideal_imu(position: Array, rotation: Rotation, step_s: float, field: Array = EARTH_FIELD) -> Ideal:
+def ideal_imu(position: Array, rotation: Array, step_s: float, field: Array = EARTH_FIELD) -> Ideal:
     """Differentiate a device's trajectory.
 
     Parameters
@@ -32,8 +33,8 @@ def ideal_imu(position: Array, rotation: Rotation, step_s: float, field: Array =
     position : numpy.ndarray
         (T, 3), world position of the device itself in metres. Its lever arm is in the trajectory, so the tangential
         (ω̇ × r) and centripetal (ω × (ω × r)) parts of the acceleration are in the result.
-    rotation : scipy.spatial.transform.Rotation
-        T rotations from device to world.
+    rotation : numpy.ndarray
+        (T, 3, 3), matrices from device to world.
     step_s : float
         Seconds between samples.
     field : numpy.ndarray
@@ -46,8 +47,12 @@ def ideal_imu(position: Array, rotation: Rotation, step_s: float, field: Array =
         two steps: it composes back to the trajectory exactly, and is centred on the sample like the second difference
         that gives the acceleration.
     """
-    to_device = rotation[1:-1].inv()
-    acceleration = (position[2:] - 2.0 * position[1:-1] + position[:-2]) / step_s**2
-    gyro = (rotation[:-2].inv() * rotation[2:]).as_rotvec() / (2.0 * step_s)
-    world_field = np.array(np.broadcast_to(field, position.shape)[1:-1])
-    return Ideal(to_device.apply(acceleration - GRAVITY), gyro, to_device.apply(world_field))
+    acceleration = np.diff(position, n=2, axis=0) / step_s**2
+    turned = np.einsum("tji,tjk->tik", rotation[:-2], rotation[2:])
+    world_field = np.broadcast_to(field, position.shape)[1:-1]
+    here = rotation[1:-1]
+    return Ideal(
+        acc=apply_inverse(here, acceleration - GRAVITY),
+        gyro=to_rotvec(turned) / (2.0 * step_s),
+        mag=apply_inverse(here, world_field),
+    )

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from conv2d.data._simulator.imu import Ideal
 from numpy.typing import NDArray
-from scipy.signal import firwin, upfirdn
+
+from conv2d.data._simulator.imu import Ideal
+from conv2d.data._simulator.untyped import decimate
 
 Array = NDArray[np.float64]
 
@@ -64,10 +65,13 @@ def measure(rng: np.random.Generator, ideal: Ideal, errors: Errors, fine_hz: flo
     signal = errors.scale[:, None] * signal + errors.bias[:, None] + white
     half = half_filter(factor)
     if factor > 1:
-        # Linear phase, so nothing is delayed; half power near 0.45 of the output rate, below its Nyquist frequency.
-        taps = firwin(2 * half + 1, 0.43 * fine_hz / factor, fs=fine_hz)
+        # A Hamming-windowed sinc. Its phase is linear, so that nothing is delayed, and its half-amplitude frequency is
+        # 0.43 of the output rate.
+        at = np.arange(-half, half + 1, dtype=np.float64)
+        taps = np.sinc(0.86 * at / factor) * np.hamming(2 * half + 1)
+        taps /= taps.sum()
         n_out = (signal.shape[1] - 2 * half - 1) // factor + 1
-        signal = np.asarray(upfirdn(taps, signal, down=factor, axis=1), dtype=np.float64)
+        signal = decimate(taps, signal, factor)
         first = 2 * half // factor
         signal = signal[:, first : first + n_out]
     signal = np.round(signal / RESOLUTION[:, None]) * RESOLUTION[:, None]

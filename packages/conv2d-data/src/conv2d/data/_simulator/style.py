@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
 from conv2d.data._simulator.ethogram import BEHAVIOURS, Bouts
 from conv2d.data._simulator.tracks import blend
 from conv2d.data._simulator.traits import Traits
-from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 

@@ -1,8 +1,11 @@
 """Smooth functions of time: every movement is made of these, so that it can be differentiated twice."""
 
+from statistics import NormalDist
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
+
+from conv2d.data._simulator.untyped import cubic_spline
 
 Array = NDArray[np.float64]
 
@@ -49,7 +52,7 @@ def smooth_noise(rng: np.random.Generator, times_s: Array, bandwidth_hz: float, 
     step = 0.5 / bandwidth_hz
     n_knots = max(4, int(np.ceil((times_s[-1] - times_s[0]) / step)) + 2)
     knots = times_s[0] + step * np.arange(n_knots)
-    return CubicSpline(knots, rng.standard_normal((n_knots, size)))(times_s)
+    return cubic_spline(knots, rng.standard_normal((n_knots, size)), times_s)
 
 
 def jumps(
@@ -65,13 +68,11 @@ def jumps(
     targets = rng.standard_normal((n, size))
     widths = rng.uniform(*width_s, size=n)
     edges = times_s[0] + np.cumsum(holds)
-    used = int(np.searchsorted(edges, times_s[-1] + width_s[1]))
+    used = int(np.sum(edges < times_s[-1] + width_s[1]))
     return blend(targets[: used + 1], edges[:used], widths[:used], times_s)
 
 
-def gates(rng: np.random.Generator, times_s: Array, on_fraction: Array, period_s: float) -> Array:
-    """Return (T,) weights that switch smoothly between 0 and 1 and are 1 for about `on_fraction` of the time."""
+def gate(rng: np.random.Generator, times_s: Array, on_share: float, period_s: float) -> Array:
+    """Return weights (T,) that switch smoothly between 0 and 1 and are near 1 for about `on_share` of the time."""
     level = smooth_noise(rng, times_s, 0.5 / period_s, 1)[:, 0]
-    # A logistic of a smooth function is smooth; the quantile of a normal gives the wanted share of time.
-    threshold = np.log(np.clip(on_fraction, 1e-6, 1 - 1e-6) / (1 - np.clip(on_fraction, 1e-6, 1 - 1e-6))) / 1.7
-    return 1.0 / (1.0 + np.exp(-8.0 * (level + threshold)))
+    return 1.0 / (1.0 + np.exp(-8.0 * (level + NormalDist().inv_cdf(on_share))))
