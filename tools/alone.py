@@ -159,8 +159,9 @@ def _check(member: Member, resolution: str, wheels: Mapping[str, Path], place: P
     readme = place / "readme"
     readme.mkdir()
     steps = _run([python, "-P", ROOT / "tools" / "readme.py", tests / "README.md", "--run"], readme, with_path)
-    if not re.search(r"^-- .*README\.md:\d+ python$", steps, re.M):
-        raise _Failed("README.md has no ```python block; give the ten-line example that a new user copies")
+    wanted = "(python|bash)" if member.is_app else "python"  # an app may be used from the shell
+    if not re.search(rf"^-- .*README\.md:\d+ {wanted}$", steps, re.M):
+        raise _Failed(f"README.md has no ```{wanted} block; give the ten-line example that a new user copies")
     return held.partition("environment: ")[2], closing
 
 

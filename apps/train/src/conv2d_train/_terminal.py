@@ -25,6 +25,12 @@ EXIT_CODES: Mapping[type[Exception], int] = {
 }
 
 console = Console(stderr=True)
+"""Progress and everything that is not a result."""
+
+
+def show(table: Table) -> None:
+    """Print a result for people on stdout; a pipe or file has no width, so nothing is folded for it."""
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def run_app(app: Callable[[], object]) -> NoReturn:
@@ -50,8 +56,13 @@ def emit(content: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(content, indent=2, sort_keys=True, allow_nan=False))
 
 
+def tell(text: str) -> None:
+    """Print a line of a result on stdout."""
+    typer.echo(text)
+
+
 def say(text: str) -> None:
-    """Tell the reader something on stderr."""
+    """Tell the reader something on the way, on stderr."""
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from conv2d.packaging.cli import app as pack_app
 from conv2d_train._errors import RunError
-from conv2d_train._terminal import console, emit, figures_table, run_app, say
+from conv2d_train._terminal import emit, figures_table, run_app, show, tell
 from conv2d_train.config import Experiment, load_config
 from conv2d_train.data_cli import app as data_app
 
@@ -53,7 +53,7 @@ def train(
     if json:
         emit({"run": str(run.path), "weights_sha256": run.weights_sha256(), "label_names": list(run.label_names)})
     else:
-        say(f"run: {run.path}")
+        tell(f"run: {run.path}")
 
 
 @app.command(name="eval")
@@ -95,7 +95,7 @@ def evaluate(
     if json:
         emit(metrics)
     else:
-        console.print(figures_table(metrics))
+        show(figures_table(metrics))
 
 
 @app.command()
@@ -107,7 +107,7 @@ def analyze(
     if json:
         emit({"report": str(report)})
     else:
-        say(f"report: {report}")
+        tell(f"report: {report}")
 
 
 @app.command()
@@ -140,8 +140,8 @@ def run(
             }
         )
     else:
-        console.print(figures_table(metrics))
-        say(f"report: {report}\nbundle: {made}\nverify: {'ok' if verdict.ok else 'FAILED'}")
+        show(figures_table(metrics))
+        tell(f"report: {report}\nbundle: {made}\nverify: {'ok' if verdict.ok else 'FAILED'}")
     if not verdict.ok:
         raise typer.Exit(1)
 
@@ -164,7 +164,7 @@ def pack_create(
     if json:
         emit({"id": made.name, "path": str(made)})
     else:
-        say(f"bundle: {made}")
+        tell(f"bundle: {made}")
 
 
 def _experiment(config: Path, overrides: list[str] | None, data: Path | None) -> Experiment:

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from conv2d.data import Recording, quality_report, read_recordings, simulate, write_table
-from conv2d_train._terminal import console, emit, say
+from conv2d.data import QualityReport, Recording, quality_report, read_recordings, simulate, write_table
+from conv2d_train._terminal import emit, show, tell
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -31,7 +31,7 @@ def list_recordings(folder: FolderArgument, reader: ReaderOption = "table", json
     table = Table(*rows[0]) if rows else Table("no recordings")
     for row in rows:
         table.add_row(*(", ".join(v) if isinstance(v, list) else str(v) for v in row.values()))
-    console.print(table)
+    show(table)
 
 
 def _row(recording: Recording) -> dict[str, str | float | list[str]]:
@@ -53,7 +53,48 @@ def describe(folder: FolderArgument, reader: ReaderOption = "table", json: JsonO
     if json:
         emit(report.to_dict())
     else:
-        console.print(str(report), highlight=False, markup=False)
+        show(_recordings_table(report))
+        tell(_summary(report))
+
+
+def _recordings_table(report: QualityReport) -> Table:
+    table = Table(
+        "recording",
+        "device",
+        "duration_s",
+        "rate_hz",
+        "|acc| m/s²",
+        "absent",
+        "interpolated",
+        "gaps",
+        "invalid",
+        "flat",
+        "clipped",
+    )
+    for recording in report.recordings:
+        for device in recording.devices:
+            table.add_row(
+                recording.name,
+                device.name,
+                f"{recording.duration_s:.1f}",
+                f"{recording.rate_hz:g}",
+                "" if device.acc_norm is None else f"{device.acc_norm:.2f}",
+                ", ".join(sorted({channel.split("_")[0] for channel in device.absent_channels})),
+                *(str(n) for n in (device.interpolated, device.gaps, device.invalid_steps)),
+                ", ".join(device.flat_channels),
+                ", ".join(device.clipped_channels),
+            )
+    return table
+
+
+def _summary(report: QualityReport) -> str:
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in report.label_share.items())
+    lines = [
+        f"{len(report.recordings)} recordings of {len(report.subjects)} subjects, {report.duration_s / 60:.1f} minutes",
+        f"labels: {shares}",
+        *(f"warning: {warning}" for warning in report.warnings),
+    ]
+    return "\n".join(lines)
 
 
 @app.command(name="simulate")
@@ -88,4 +129,4 @@ def _write(recordings: list[Recording], out: Path, format: Literal["parquet", "c
     if json:
         emit({"files": written})
     else:
-        say(f"{len(written)} recordings in {out}")
+        tell(f"{len(written)} recordings in {out}")
