@@ -1,6 +1,6 @@
 """What the radio loses: short gaps are bridged and counted, long ones are marked."""
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +26,10 @@ def lose(rng: np.random.Generator, signal: NDArray[np.float64], rate_hz: float, 
     """
     n = signal.shape[1]
     lost = np.zeros(n, dtype=np.bool_)
-    count: int = rng.poisson(per_minute * n / rate_hz / 60.0)
+    count = cast("int", rng.poisson(per_minute * n / rate_hz / 60.0))
     for _ in range(count):
         length_s = float(np.clip(0.2 * np.exp(rng.standard_normal()), SHORTEST_S, LONGEST_S))
-        begin: int = rng.integers(n)
+        begin = int(n * rng.random())
         lost[begin : begin + max(1, round(length_s * rate_hz))] = True
     if lost.all():
         lost[0] = False

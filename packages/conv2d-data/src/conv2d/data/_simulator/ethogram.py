@@ -15,21 +15,21 @@ MIN_TRANSITION_S, MAX_TRANSITION_S = 0.5, 1.2
 
 # The part of a bout beyond MIN_DWELL_S is log-normal. Real dogs lie for tens of minutes; these medians are scaled down
 # so that a few minutes hold every behaviour, and only their order and their long tails are lifelike.
-MEDIAN_DWELL_S = np.array([5.0, 14.0, 9.0, 7.0, 7.0, 7.0, 9.0])
-SIGMA_DWELL = np.array([0.4, 0.7, 0.6, 0.6, 0.6, 0.5, 0.6])
+MEDIAN_DWELL_S = np.array([5.0, 12.0, 8.0, 6.0, 6.0, 5.5, 6.0])
+SIGMA_DWELL = np.array([0.4, 0.6, 0.5, 0.5, 0.5, 0.5, 0.5])
 
 # Rows: from, columns: to, both in the order of BEHAVIOURS. A dog gets up before it walks, trots before it gallops, and
 # slows down before it sits.
 TRANSITIONS = np.array(
     [
         # gallop  lie   sit   sniff stand trot  walk
-        [0.00, 0.00, 0.00, 0.00, 0.20, 0.60, 0.20],
+        [0.00, 0.00, 0.00, 0.00, 0.25, 0.45, 0.30],
         [0.00, 0.00, 0.50, 0.00, 0.50, 0.00, 0.00],
-        [0.00, 0.40, 0.00, 0.00, 0.40, 0.00, 0.20],
-        [0.00, 0.00, 0.00, 0.00, 0.30, 0.10, 0.60],
-        [0.00, 0.15, 0.22, 0.20, 0.00, 0.13, 0.30],
-        [0.50, 0.00, 0.00, 0.08, 0.12, 0.00, 0.30],
-        [0.00, 0.00, 0.12, 0.26, 0.24, 0.38, 0.00],
+        [0.00, 0.45, 0.00, 0.00, 0.35, 0.00, 0.20],
+        [0.00, 0.00, 0.00, 0.00, 0.35, 0.15, 0.50],
+        [0.00, 0.20, 0.22, 0.22, 0.00, 0.16, 0.20],
+        [0.65, 0.00, 0.00, 0.05, 0.10, 0.00, 0.20],
+        [0.00, 0.00, 0.16, 0.30, 0.20, 0.34, 0.00],
     ]
 )
 

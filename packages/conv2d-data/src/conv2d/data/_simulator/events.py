@@ -1,6 +1,6 @@
 """Shakes and scratches: what a dog does in between, whatever its label says."""
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,7 @@ def _bursts(rng: np.random.Generator, times_s: Array, per_minute: float, length_
     """Return an envelope (T,) that rises to 1 and falls again at random times."""
     envelope = np.zeros(len(times_s))
     span = times_s[-1] - times_s[0]
-    count: int = rng.poisson(per_minute * span / 60.0)
+    count = cast("int", rng.poisson(per_minute * span / 60.0))
     for _ in range(count):
         middle, half = times_s[0] + rng.random() * span, 0.5 * rng.uniform(*length_s)
         begin, end = np.searchsorted(times_s, [middle - half, middle + half])

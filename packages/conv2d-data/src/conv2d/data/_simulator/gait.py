@@ -26,11 +26,11 @@ _LEFT = np.array([1.0, 1.0, -1.0, -1.0])
 _ALONG = np.array([-0.6, 0.4, 0.4, -0.6])
 
 # Lateral push of a leg as a part of its vertical force, and half the distance between left and right feet in trunk lengths.
-_LATERAL, _HALF_TRACK = 0.06, 0.12
+_LATERAL, _HALF_TRACK = 0.05, 0.12
 # Radii of gyration in trunk lengths (pitch and yaw; roll), and the part of each moment that the horizontal forces of the
 # legs and the bending spine leave to turn the trunk.
 _GYRATION, _ROLL_GYRATION = 0.40, 0.22
-_PITCH_LEFT, _YAW_LEFT, _ROLL_LEFT = 0.45, 0.6, 0.15
+_PITCH_LEFT, _YAW_LEFT, _ROLL_LEFT = 0.45, 0.6, 0.12
 _BRAKING = 0.16
 
 
@@ -47,7 +47,7 @@ class Gait:
     hump : float
         Alexander and Jayes' q: 0 = one hump of force a stance (running), 0.4 = two (walking).
     impact : float
-        Height of the short peak of force at touchdown, in mean forces.
+        Height of the short peak of force just after touchdown, in mean forces of the stance.
     """
 
     touchdown: tuple[float, float, float, float]
@@ -57,7 +57,7 @@ class Gait:
     impact: float
 
 
-# Diagonal phases 0.31 and 0.02 in walk and trot: Błaszczyk and Dounskaia. Gallop: rotary, hind pair then fore pair, off
+# Diagonal phases 0.31 and 0.02 in walk and trot: Błaszczyk 2001. Gallop: rotary, hind pair then fore pair, off
 # the ground before the hind legs land again. Duty factors fall with speed (Maes et al. 2008) and make the trot leave
 # the ground from about Froude number 0.6.
 WALK = Gait(touchdown=(0.0, 0.19, 0.69, 0.5), duty=0.53, duty_power=-0.10, hump=0.35, impact=0.25)
@@ -83,6 +83,11 @@ def speed_mps(froude: float, traits: Traits) -> float:
     return float(np.sqrt(froude * GRAVITY * traits.leg_m))
 
 
+def duty_factor(gait: Gait, froude: float, traits: Traits) -> float:
+    """Return the part of a stride that each foot spends on the ground."""
+    return float(np.clip(gait.duty * froude**gait.duty_power / traits.bounce, 0.2, 0.8))
+
+
 def trunk_harmonics(gait: Gait, froude: float, traits: Traits, lead: float) -> Complex:
     """Return the accelerations of trunk and head over one stride as Fourier coefficients.
 
@@ -101,8 +106,7 @@ def trunk_harmonics(gait: Gait, froude: float, traits: Traits, lead: float) -> C
         and the second derivative of the neck's nod (rad/s²). Coefficient n − 1 belongs to exp(i n phase); the movement is
         twice its real part. The mean is left out: over a stride the legs carry exactly the weight.
     """
-    duty = float(np.clip(gait.duty * froude**gait.duty_power / traits.bounce, 0.2, 0.8))
-    push, brake = _leg_harmonics(gait, duty)
+    push, brake = _leg_harmonics(gait, duty_factor(gait, froude, traits))
     side = _LEFT * lead
     load = _SHARE * (1.0 + traits.asymmetry * _LEFT)
     up = GRAVITY * load[:, None] * push
@@ -155,7 +159,7 @@ def _leg_harmonics(gait: Gait, duty: float) -> tuple[Complex, Complex]:
     down = stance < 1.0
     vertical = np.where(down, np.sin(np.pi * stance) + gait.hump * np.sin(3 * np.pi * stance), 0.0)
     vertical /= vertical.mean()
-    # A gaussian a tenth of a stance wide at 6 % of stance: the foot's own mass and the stiff part of the leg.
+    # The leg's own mass is stopped in the first tenth of the stance.
     vertical += gait.impact * np.exp(-0.5 * ((stance - 0.12) / 0.05) ** 2) / duty
     vertical /= vertical.mean()
     fore_aft = np.where(down, -_BRAKING * np.sin(2 * np.pi * stance), 0.0) / duty
