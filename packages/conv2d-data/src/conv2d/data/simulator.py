@@ -54,13 +54,15 @@ from conv2d.data._simulator.sensor import draw_errors, half_filter, measure
 from conv2d.data._simulator.tracks import smooth_noise
 from conv2d.data._simulator.traits import draw_traits, random_rotation
 
+__all__ = ["DEVICES", "SIMULATED_LABELS", "SimulatorConfig", "simulate"]
+
 SIMULATED_LABELS: tuple[str, ...] = BEHAVIOURS
 """The seven behaviours, alphabetical: the label names of every simulated recording."""
 
 DEVICES: tuple[str, str] = ("collar", "harness")
 """Device 0 hangs below the neck, device 1 sits on the back behind the withers."""
 
-MIN_RATE_HZ, MAX_RATE_HZ = 10.0, 1000.0
+_LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 10.0, 1000.0
 
 # Motion is computed at least this often and then low-pass filtered by the sensor, so that a shake or a footfall does
 # not fold down into a slow recording.
@@ -171,9 +173,9 @@ def simulate(
     for name, count, lowest in (("n_subjects", n_subjects, 1), ("seed", seed, 0), ("sessions", sessions, 1)):
         if not (_is_number(count) and count == int(count) and count >= lowest):
             raise DataError(f"simulate: {name} must be a whole number from {lowest} up, got {count!r}.")
-    if not (_is_number(rate_hz) and MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ):
+    if not (_is_number(rate_hz) and _LOWEST_RATE_HZ <= rate_hz <= _HIGHEST_RATE_HZ):
         raise DataError(
-            f"simulate: rate_hz must lie in {MIN_RATE_HZ:g} … {MAX_RATE_HZ:g} steps a second, got {rate_hz!r}."
+            f"simulate: rate_hz must lie in {_LOWEST_RATE_HZ:g} … {_HIGHEST_RATE_HZ:g} steps a second, got {rate_hz!r}."
         )
     if not (_is_number(minutes) and round(minutes * 60.0 * rate_hz) >= 1):
         raise DataError(f"simulate: minutes must be a finite number that holds at least one step, got {minutes!r}.")

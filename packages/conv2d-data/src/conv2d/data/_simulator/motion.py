@@ -97,7 +97,7 @@ def _trunk(
     )
     roll = style.roll + roll + style.sway * (0.8 * slow[2] + 1.2 * shift[1]) + 0.015 * jolt[1] + lean
     height = traits.leg_m * (style.height + 0.5 * style.sway * slow[3])
-    height = height + up + 0.003 * jolt[2] + 0.002 * breath + 0.0006 * pant
+    height = height + up + 0.003 * jolt[2] + 0.002 * breath + 0.0004 * pant
     ahead = np.stack([np.cos(heading), np.sin(heading)])
     aside = np.stack([-ahead[1], ahead[0]])
     ground = np.cumsum(steps.speed * ahead, axis=1) * step_s + forward * ahead + left * aside
@@ -120,7 +120,7 @@ def _neck(
     search = smooth_noise(rng, times_s, 1.3, 2).T
     # Sniffs come about five times a second.
     sniff = style.sniff * (0.5 * search[1] + 0.02 * np.sin(2.0 * np.pi * 5.0 * times_s + 1.5 * search[0]))
-    pant = 0.006 * style.pant * np.sin(2.0 * np.pi * traits.pant_hz * times_s)
+    pant = 0.004 * style.pant * np.sin(2.0 * np.pi * traits.pant_hz * times_s)
     lean = 0.45 * events.shake + 0.12 * events.scratch + 0.40 * events.scratching
     return _turn(
         trunk.yaw + style.neck_yaw + look[0] + fidget[0] + style.sniff * search[0],

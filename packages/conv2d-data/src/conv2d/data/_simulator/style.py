@@ -54,8 +54,8 @@ class Style(NamedTuple):
     heading: Array
 
 
-# (mean, standard deviation over bouts) for every field of Style; angles here in degrees. Wide on purpose: a head is
-# low in one stand in six, a sit may be nearly upright or sloppy, and the distributions of neighbours overlap.
+# (mean, standard deviation over bouts) for every field of Style; angles here in degrees. Wide on purpose: a head may
+# hang while standing, a sit may be nearly upright or sloppy, and the distributions of neighbours overlap.
 _TABLE: dict[str, tuple[tuple[float, float], ...]] = {
     #            height        pitch      roll      neck pitch  neck yaw   sway        look       sniff       turn
     "galloping": ((1.00, 0.02), (0, 2), (0, 1.5), (14, 7), (0, 4), (1.2, 0.2), (2, 1), (0.0, 0.0), (0.50, 0.1)),
@@ -81,9 +81,7 @@ _SD = np.array([[sd for _, sd in _TABLE[b]] for b in BEHAVIOURS], dtype=np.float
 _MEAN[:, _ANGLES] = np.deg2rad(_MEAN[:, _ANGLES])
 _SD[:, _ANGLES] = np.deg2rad(_SD[:, _ANGLES])
 _STEPPING = np.array([_STEP[b] for b in BEHAVIOURS])
-_LYING, _SITTING, _SNIFFING, _STANDING, _WALKING = (
-    BEHAVIOURS.index(b) for b in ("lying", "sitting", "sniffing", "standing", "walking")
-)
+_LYING, _SITTING, _STANDING, _WALKING = (BEHAVIOURS.index(b) for b in ("lying", "sitting", "standing", "walking"))
 
 
 def draw_style(rng: np.random.Generator, codes: NDArray[np.int64], traits: Traits) -> Style:
@@ -98,7 +96,7 @@ def draw_style(rng: np.random.Generator, codes: NDArray[np.int64], traits: Trait
         heading=2.0 * np.pi * rng.random() + np.cumsum(0.7 * rng.standard_normal(n)),
     )
     static = (codes == _LYING) | (codes == _SITTING) | (codes == _STANDING)
-    # Confusers, one in six: a head hung low while standing or walking, a chin on the floor while lying.
+    # What confuses: one time in eight a head hangs while standing or walking; a chin often rests on the floor.
     low = rng.random(n) < np.select([codes == _LYING, (codes == _STANDING) | (codes == _WALKING)], [0.45, 0.12], 0.0)
     # A lying dog rolls onto one hip, or flat onto its side.
     onto_side = np.select([rng.random(n) < 0.2, rng.random(n) < 0.7], [70.0, 32.0], 0.0) * (codes == _LYING)

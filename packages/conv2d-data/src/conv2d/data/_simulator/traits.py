@@ -94,7 +94,7 @@ def draw_traits(rng: np.random.Generator, mounting_deg: float) -> Traits:
         head_damping=float(rng.uniform(0.2, 0.8)),
         pant_hz=float(rng.uniform(3.8, 5.5)),
         breath_hz=float(rng.uniform(0.3, 0.55)),
-        breath_gain=factor(0.4),
+        breath_gain=factor(0.3),
         strap_hz=rng.uniform([7.0, 9.0], [11.0, 14.0]),
         strap_damping=rng.uniform(0.25, 0.5, size=2),
         mounting=np.stack([random_rotation(rng, mounting_deg), random_rotation(rng, 0.5 * mounting_deg)]),
