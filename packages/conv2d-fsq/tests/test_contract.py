@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 
@@ -52,15 +53,29 @@ def test_a_window_alone_has_the_codes_it_has_in_a_batch() -> None:
             np.testing.assert_array_equal(getattr(alone, name)[0], getattr(together, name)[i])
 
 
-def test_same_bytes_in_another_process() -> None:
-    code = (
-        "import numpy as np, hashlib\nfrom conv2d.features import encode_fsq\n"
-        "x=(np.random.default_rng(0).normal(size=(6,9,2,100))*3).astype(np.float32)\n"
-        "r=encode_fsq(x)\nprint(hashlib.sha256(r.codes.tobytes()+r.features.tobytes()).hexdigest())"
-    )
-    other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
-    result = encode_fsq(windows())
-    assert other == hashlib.sha256(result.codes.tobytes() + result.features.tobytes()).hexdigest()
+def corpus_digest(size: int) -> str:
+    """Encode a fixed corpus ``size`` windows at a time and hash codes and features."""
+    codes, features = hashlib.sha256(), hashlib.sha256()
+    x = windows(300)
+    for start in range(0, len(x), size):
+        result = encode_fsq(x[start : start + size])
+        codes.update(result.codes.tobytes())
+        features.update(result.features.tobytes())
+    return codes.hexdigest() + features.hexdigest()
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_same_bytes_in_another_process_with_other_threads_and_batches(threads: str) -> None:
+    code = "import sys, runpy\ndigest = runpy.run_path(sys.argv[1])['corpus_digest']\nprint(digest(7))"
+    names = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    other = subprocess.run(
+        [sys.executable, "-c", code, __file__],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | dict.fromkeys(names, threads),
+    ).stdout.strip()
+    assert other == corpus_digest(300) == corpus_digest(1)  # 300 windows at once take the compiled path, one does not
 
 
 def test_integer_arithmetic_makes_sums_exact() -> None:
