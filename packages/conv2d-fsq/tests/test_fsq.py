@@ -84,30 +84,6 @@ def test_torch_and_numpy_are_bit_equal(levels: list[int], data: st.DataObject) -
     np.testing.assert_array_equal(FSQ(levels).values_to_indices(ours).numpy(), indices)
 
 
-def test_onnx_is_bit_equal_on_ties_denormals_and_extremes() -> None:
-    levels = [8, 6, 5]
-    table = check_levels(levels)
-    ends = table.thresholds[np.isfinite(table.thresholds)]
-    special = np.concatenate(
-        [
-            ends,
-            np.nextafter(ends, np.float32(np.inf)),
-            np.nextafter(ends, np.float32(-np.inf)),
-            np.array([0.0, -0.0, 1e-45, -1e-45, 1e-38, 3e38, -3e38, np.inf, -np.inf], np.float32),
-        ]
-    ).astype(np.float32)
-    rng = np.random.default_rng(1)
-    z = rng.choice(np.concatenate([special, rng.normal(size=2000).astype(np.float32)]), (4096, 3)).astype(np.float32)
-    program = torch.onnx.export(FSQ(levels).eval(), (torch.from_numpy(z),), dynamo=True, verbose=False)
-    assert program is not None
-    data = program.model_proto.SerializeToString()
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    values, codes = session.run(None, {session.get_inputs()[0].name: z})
-    quantized, indices = fsq_quantize(z, levels)
-    np.testing.assert_array_equal(codes, indices)
-    np.testing.assert_array_equal(values, quantized)
-
-
 def test_gradient_is_that_of_the_published_bound() -> None:
     levels = [8, 6, 5]
     z = torch.randn(64, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
@@ -181,3 +157,138 @@ def test_a_checkpoint_holds_no_quantiser_state() -> None:
 def test_numpy_side_does_not_import_torch() -> None:
     code = "import sys, conv2d.features.numpy, conv2d.features; conv2d.features.encode_fsq; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def hard_values(levels: list[int], n: int, seed: int = 0) -> np.ndarray:
+    """Vectors of ties and their neighbours, denormals, signed zeros, the largest floats, infinities, and ordinary numbers."""
+    table = check_levels(levels)
+    ends = table.thresholds[np.isfinite(table.thresholds)]
+    up, down = np.float32(np.inf), np.float32(-np.inf)
+    largest, smallest = np.finfo(np.float32).max, np.finfo(np.float32).smallest_subnormal
+    extremes = np.array([0.0, -0.0, smallest, -smallest, 1e-39, -1e-39, largest, -largest, up, down], np.float32)
+    rng = np.random.default_rng(seed)
+    z = (rng.standard_normal((n, len(levels)), np.float32) * 2).astype(np.float32)
+    special = np.concatenate([ends, np.nextafter(ends, up), np.nextafter(ends, down), extremes])
+    chosen = rng.random(z.shape, np.float32) < 0.5
+    z[chosen] = rng.choice(special, int(chosen.sum()))
+    return z
+
+
+@pytest.mark.parametrize("levels", [*LEVEL_SETS, [40, 3], [200, 2]], ids=str)
+@pytest.mark.parametrize("compiled", [True, False])
+def test_layouts_and_paths_agree(levels: list[int], compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from conv2d.features import _quantize
+
+    monkeypatch.setattr(_quantize, "COMPILED_FROM", 0 if compiled else 2**62)
+    z = hard_values(levels, 600)
+    table = check_levels(levels)
+    numbers = (z[..., None] > table.thresholds).sum(-1)  # the definition, all at once
+    expected = (numbers * table.basis).sum(-1)
+    values, codes = fsq_quantize(z, levels)
+    np.testing.assert_array_equal(codes, expected)
+    np.testing.assert_array_equal(fsq_indices(z, levels), expected)
+    np.testing.assert_array_equal(values, (numbers.astype(np.float32) - table.half_width) / table.half_width)
+    maps = np.ascontiguousarray(z.reshape(6, 100, -1).transpose(0, 2, 1))
+    np.testing.assert_array_equal(fsq_indices(maps, levels, axis=1), expected.reshape(6, 100))
+    np.testing.assert_array_equal(fsq_quantize(maps, levels, axis=1)[0], values.reshape(6, 100, -1).transpose(0, 2, 1))
+    np.testing.assert_array_equal(
+        fsq_indices(maps.transpose(0, 2, 1), levels), expected.reshape(6, 100)
+    )  # a strided view
+    out = np.full((6, 100), -1, np.int32)
+    assert fsq_indices(maps, levels, axis=1, out=out) is out
+    np.testing.assert_array_equal(out, expected.reshape(6, 100))
+    z[3, 0] = np.nan
+    with pytest.raises(ContractError, match="1 NaN of"):
+        fsq_indices(z, levels)
+
+
+def test_without_numba_the_codes_are_the_same() -> None:
+    code = (
+        "import sys, hashlib, numpy as np\n"
+        "if sys.argv[1] == 'absent': sys.modules['numba'] = None\n"
+        "from conv2d.features.numpy import fsq_indices\n"
+        "z = np.random.default_rng(0).standard_normal((20_000, 3), np.float32) * 2\n"
+        "codes = fsq_indices(z, [8, 6, 5])\n"
+        "print(hashlib.sha256(codes.tobytes()).hexdigest(), sys.modules.get('numba') is not None)"
+    )
+    answers = {
+        how: subprocess.run(
+            [sys.executable, "-c", code, how], check=True, capture_output=True, text=True
+        ).stdout.split()
+        for how in ("absent", "present")
+    }
+    assert answers["absent"] == [answers["present"][0], "False"]
+    assert answers["present"][1] == "True"
+
+
+def test_small_calls_do_not_import_numba() -> None:
+    code = (
+        "import sys, numpy as np\nfrom conv2d.features import encode_fsq\n"
+        "encode_fsq(np.zeros((64, 9, 2, 100), np.float32))\nsys.exit('numba' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "out",
+    [np.empty(2, np.int64), np.empty(3, np.int32), np.empty((4,), np.int32)[::2]],
+    ids=["dtype", "shape", "stride"],
+)
+def test_a_wrong_out_is_refused(out: np.ndarray) -> None:
+    with pytest.raises(ContractError, match="out must be"):
+        fsq_indices(np.zeros((2, 3), np.float32), [8, 6, 5], out=out)
+
+
+@pytest.mark.parametrize("levels", [[8, 6, 5], [300, 300]], ids=str)
+def test_ten_million_hard_values_are_bit_equal_in_torch_numpy_and_onnx(levels: list[int]) -> None:
+    total = 10_000_000 if levels == [8, 6, 5] else 300_000
+    z = hard_values(levels, -(-total // len(levels)))
+    quantized, indices = fsq_quantize(z, levels)
+    values, codes = FSQ(levels)(torch.from_numpy(z))
+    np.testing.assert_array_equal(codes.numpy(), indices)
+    np.testing.assert_array_equal(values.numpy(), quantized)
+    program = torch.onnx.export(
+        FSQ(levels).eval(),
+        (torch.zeros(4, len(levels)),),
+        dynamo=True,
+        verbose=False,
+        dynamic_shapes=({0: torch.export.Dim("rows")},),
+    )
+    assert program is not None
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    for start in range(0, len(z), 2**19):
+        part = slice(start, start + 2**19)
+        values, codes = session.run(None, {session.get_inputs()[0].name: z[part]})
+        np.testing.assert_array_equal(codes, indices[part])
+        np.testing.assert_array_equal(values, quantized[part])
+
+
+@pytest.mark.parametrize("levels", [[8, 6, 5], [40, 3], [300, 300]], ids=str)
+def test_the_graph_form_is_bit_equal_and_has_the_same_gradient(levels: list[int]) -> None:
+    """What compilers, accelerators and function transforms see is another expression of the same definition."""
+    z = torch.from_numpy(hard_values(levels, 4096))
+    quantizer = FSQ(levels)
+    values, codes = quantizer(z)
+    mapped_values, mapped_codes = torch.func.vmap(quantizer)(z.reshape(8, 512, -1))
+    assert torch.equal(mapped_codes.reshape(-1), codes)
+    assert torch.equal(mapped_values.reshape(values.shape), values)
+    z = torch.randn(64, len(levels), generator=torch.Generator().manual_seed(0), requires_grad=True)
+    quantizer(z)[0].sum().backward()
+    gradient = torch.func.grad(lambda x: quantizer(x)[0].sum())(z.detach())
+    torch.testing.assert_close(gradient, z.grad, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.filterwarnings("default")  # the compiler's own deprecations
+def test_compiled_by_torch_it_is_bit_equal() -> None:
+    z = torch.from_numpy(hard_values([8, 6, 5], 4096))
+    quantizer = FSQ([8, 6, 5])
+    traced = torch.compile(quantizer, backend="aot_eager", fullgraph=True)
+    inputs, expected = z.clone().requires_grad_(), z.clone().requires_grad_()
+    values, codes = traced(inputs)
+    want_values, want_codes = quantizer(expected)
+    assert torch.equal(codes, want_codes)
+    assert torch.equal(values, want_values)
+    finite = z.isfinite()
+    values[finite].sum().backward()
+    want_values[finite].sum().backward()
+    torch.testing.assert_close(inputs.grad, expected.grad, rtol=1e-6, atol=1e-7)

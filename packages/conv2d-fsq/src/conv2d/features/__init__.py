@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from conv2d.features._contract import N_CHANNELS, N_DEVICES, WINDOW_STEPS, check_windows
 from conv2d.features._errors import ContractError
-from conv2d.features.fsq_contract import FSQResult, encode_fsq
+from conv2d.features.fsq_contract import FSQResult, device_codes, encode_fsq
 
 if TYPE_CHECKING:
     from conv2d.features.encoder import Conv2dEncoder
@@ -26,6 +26,7 @@ __all__ = [
     "FSQResult",
     "WindowClassifier",
     "check_windows",
+    "device_codes",
     "encode_fsq",
 ]
 

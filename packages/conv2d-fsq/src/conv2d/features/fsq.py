@@ -6,15 +6,50 @@ References
    arXiv:2309.15505, 2023.
 """
 
+# torch's own signatures are partly untyped.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from conv2d.features._errors import ContractError
 from conv2d.features._levels import check_levels
+from conv2d.features._quantize import codebook, quantize
+
+_TABLE_CODES = 2**16
+"""Up to this many codes, quantised vectors are looked up in a table of them all; beyond, they are computed."""
+
+
+class _StraightThrough(torch.autograd.Function):
+    """Pass the quantised values on, and their gradient to the unbounded scalars through the published bound.
+
+    The bound has no part in the values, so its ``tanh`` is taken in the backward pass alone, and only ``z`` is kept for it.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(z: Tensor, quantized: Tensor, shift: Tensor, slope: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return quantized.view_as(quantized)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        z, _, shift, slope = inputs
+        ctx.save_for_backward(z, shift, slope)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None, None]:
+        z, shift, slope = cast("tuple[Tensor, Tensor, Tensor]", ctx.saved_tensors)
+        # g * (1 - tanh²) in one pass
+        return torch.ops.aten.tanh_backward(grad_outputs[0] * slope, torch.tanh(z + shift)), None, None, None
 
 
 class FSQ(nn.Module):
@@ -55,30 +90,31 @@ class FSQ(nn.Module):
 
     levels: tuple[int, ...]
     n_codes: int
-    thresholds: Tensor
     half_width: Tensor
     basis: Tensor
     sizes: Tensor
-    radius: Tensor
-    offset: Tensor
     shift: Tensor
+    slope: Tensor
+    table: Tensor | None
 
     def __init__(self, levels: Sequence[int]) -> None:
         super().__init__()
-        table = check_levels(levels)
-        self.levels = table.levels
-        self.n_codes = table.n_codes
+        constants = check_levels(levels)
+        self._constants = constants
+        self.levels = constants.levels
+        self.n_codes = constants.n_codes
+        self._ends = [[float(end) for end in row if end < math.inf] for row in constants.thresholds]
         # Derived from the levels, hence not in the state dict: a checkpoint cannot disagree with them.
         for name, array in (
-            ("thresholds", table.thresholds),
-            ("half_width", table.half_width),
-            ("basis", table.basis),
-            ("radius", table.radius.astype("float32")),
-            ("offset", table.offset.astype("float32")),
-            ("shift", table.shift.astype("float32")),
+            ("half_width", constants.half_width),
+            ("basis", constants.basis),
+            ("sizes", np.array(constants.levels, np.int32)),
+            ("shift", constants.shift.astype(np.float32)),
+            ("slope", (constants.radius / constants.half_width).astype(np.float32)),
         ):
             self.register_buffer(name, torch.tensor(array), persistent=False)
-        self.register_buffer("sizes", torch.tensor(table.levels, dtype=torch.int32), persistent=False)
+        table = torch.tensor(codebook(constants)) if self.n_codes <= _TABLE_CODES else None
+        self.register_buffer("table", table, persistent=False)
 
     def extra_repr(self) -> str:
         """Return the levels, for ``print(module)``."""
@@ -109,13 +145,10 @@ class FSQ(nn.Module):
                 f"z must be float32 with {len(self.levels)} scalars in its last axis, one for each of the levels "
                 f"{list(self.levels)}, got {z.dtype} with shape {tuple(z.shape)}."
             )
-        numbers = (z.unsqueeze(-1) > self.thresholds).to(torch.int32).sum(-1, dtype=torch.int32)
-        quantized = (numbers.to(torch.float32) - self.half_width) / self.half_width
-        bounded = (torch.tanh(z + self.shift) * self.radius - self.offset) / self.half_width
-        quantized = quantized + (
-            bounded - bounded.detach()
-        )  # + 0 exactly: the value stays, the gradient is the bound's
-        return quantized, (numbers * self.basis).sum(-1, dtype=torch.int32)
+        quantized, indices = self._quantize(z.detach())
+        if z.requires_grad and torch.is_grad_enabled():
+            quantized = cast("Tensor", _StraightThrough.apply(z, quantized, self.shift, self.slope))
+        return quantized, indices
 
     def indices_to_values(self, indices: Tensor) -> Tensor:
         """Return the quantised vectors behind codes.
@@ -130,8 +163,7 @@ class FSQ(nn.Module):
         Tensor of float32, shape (..., n)
             Values in [-1, 1].
         """
-        numbers = torch.div(indices.unsqueeze(-1), self.basis, rounding_mode="floor") % self.sizes
-        return (numbers.to(torch.float32) - self.half_width) / self.half_width
+        return self._values(indices)
 
     def values_to_indices(self, values: Tensor) -> Tensor:
         """Return the codes of quantised vectors; the inverse of :meth:`indices_to_values`.
@@ -148,3 +180,50 @@ class FSQ(nn.Module):
         """
         numbers = torch.round(values * self.half_width + self.half_width).to(torch.int32)
         return (numbers * self.basis).sum(-1, dtype=torch.int32)
+
+    def _quantize(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        array = _as_array(z)
+        if array is not None:
+            found = quantize(array, self._constants, values=True)
+            values = torch.from_numpy(cast("NDArray[np.float32]", found.values))
+            return values.masked_fill_(z.isnan(), math.nan) if found.n_nan else values, torch.from_numpy(found.codes)
+        indices = _count_above(z[..., 0], self._ends[0])
+        place = 1
+        for i in range(1, len(self.levels)):
+            place *= self.levels[i - 1]
+            indices = indices + _count_above(z[..., i], self._ends[i]) * place
+        return self._values(indices).masked_fill(z.isnan(), math.nan), indices
+
+    def _values(self, indices: Tensor) -> Tensor:
+        return self._computed(indices) if self.table is None else nn.functional.embedding(indices, self.table)
+
+    def _computed(self, indices: Tensor) -> Tensor:
+        numbers = torch.div(indices.unsqueeze(-1), self.basis, rounding_mode="floor") % self.sizes
+        return (numbers.to(torch.float32) - self.half_width) / self.half_width
+
+
+def _as_array(z: Tensor) -> NDArray[np.float32] | None:
+    """Return the numbers of an ordinary CPU tensor; None on another device and while a graph is being recorded."""
+    recorded = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export() or cast("Any", torch.jit).is_tracing()
+    if recorded or z.device.type != "cpu":
+        return None
+    try:
+        return cast("NDArray[np.float32]", z.numpy())
+    except RuntimeError:  # a stand-in without numbers, as in torch.func transforms
+        return None
+
+
+_MANY_LEVELS = 32
+"""Levels from which the ends are compared in one operation, so that a graph stays small."""
+
+
+def _count_above(scalar: Tensor, ends: list[float]) -> Tensor:
+    """Return how many of the ends lie below each scalar, int32."""
+    if len(ends) >= _MANY_LEVELS:
+        return (
+            (scalar.unsqueeze(-1) > torch.tensor(ends, device=scalar.device)).to(torch.int32).sum(-1, dtype=torch.int32)
+        )
+    count = (scalar > ends[0]).to(torch.int32)
+    for end in ends[1:]:  # a chain that compilers fuse, where a reduction would hold all comparisons at once
+        count = count + (scalar > end).to(torch.int32)
+    return count

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from conv2d.features._contract import check_windows
+from conv2d.features._contract import N_DEVICES, check_windows
 from conv2d.features._errors import ContractError
 from conv2d.features._fixed import fixed_tokens
 from conv2d.features._levels import check_levels
 from conv2d.features.numpy import fsq_quantize
 
-__all__ = ["Encoder", "FSQResult", "encode_fsq"]
+__all__ = ["Encoder", "FSQResult", "device_codes", "encode_fsq"]
 
 Encoder = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Windows float32 (B, 9, 2, 100) to unbounded scalars float32 (B, embedding_dim, len(levels))."""
@@ -100,3 +100,45 @@ def encode_fsq(
     return FSQResult(
         codes, tokens.reshape(len(x), shape[1] * shape[2]), quantized.mean(-1, dtype=np.float32), quantized
     )
+
+
+def device_codes(
+    x: NDArray[np.float32],
+    levels: Sequence[int] = (8, 6, 5),
+    embedding_dim: int = 64,
+    encoder: Encoder | None = None,
+) -> NDArray[np.int32]:
+    """Encode each device alone, the other one masked with zeros: two streams of codes whose synchrony can be measured.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (B, 9, 2, 100)
+        As for :func:`encode_fsq`; with a trained encoder, normalised, so that zero is a channel's mean.
+    levels, embedding_dim, encoder
+        As for :func:`encode_fsq`.
+
+    Returns
+    -------
+    ndarray of int32, shape (B, 2, embedding_dim)
+        Row ``[:, d]`` holds nothing of the other device. A network trained on both devices sees a masked one as an absent one;
+        train with device dropout if that is to be in its experience.
+
+    Raises
+    ------
+    ContractError
+        As :func:`encode_fsq`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(4, 9, 2, 100)).astype(np.float32)
+    >>> device_codes(x).shape
+    (4, 2, 64)
+    """
+    check_windows(x)
+    codes: list[NDArray[np.int32]] = []
+    for device in range(N_DEVICES):
+        alone = np.zeros_like(x)
+        alone[:, :, device] = x[:, :, device]
+        codes.append(encode_fsq(alone, levels, embedding_dim, encoder).codes)
+    return np.stack(codes, 1)

@@ -81,3 +81,19 @@ class WindowClassifier(nn.Module):
         """
         quantized, codes = self.quantizer(self.encoder(x))
         return self.head(quantized), codes
+
+    def device_codes(self, x: Tensor) -> Tensor:
+        """Return the codes of each device alone, the other one masked with zeros; for synchrony.
+
+        Parameters
+        ----------
+        x : Tensor of float32, shape (B, 9, 2, 100)
+            Normalised windows, so that zero is a channel's mean.
+
+        Returns
+        -------
+        Tensor of int32, shape (B, 2, embedding_dim)
+            Row ``[:, d]`` holds nothing of the other device.
+        """
+        only = torch.eye(x.shape[2], dtype=x.dtype, device=x.device)
+        return torch.stack([self.quantizer(self.encoder(x * mask[:, None]))[1] for mask in only], 1)

@@ -1,5 +1,8 @@
 """FSQ on numpy arrays, without importing torch: the edge's back-end, bit-equal to :class:`conv2d.features.FSQ`.
 
+Calls with 2**15 scalars or more run as machine code where numba is installed; the first of them waits about a second for numba,
+and a few more where the code is not yet in numba's cache. Codes are the same either way.
+
 References
 ----------
 .. [1] F. Mentzer, D. Minnen, E. Agustsson, M. Tschannen, "Finite Scalar Quantization: VQ-VAE Made Simple",
@@ -9,38 +12,40 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conv2d.features._errors import ContractError
 from conv2d.features._levels import Levels, check_levels
+from conv2d.features._quantize import Quantized, codebook, quantize
 
 __all__ = ["fsq_indices", "fsq_quantize", "indices_to_values", "values_to_indices"]
 
 
-def _check_vectors(name: str, array: NDArray[np.float32], levels: Levels) -> None:
+_TABLE_CODES = 2**16
+"""Up to this many codes, vectors are looked up in a table of them all; beyond, they are computed."""
+
+
+def _check_vectors(name: str, array: NDArray[np.float32], levels: Levels, axis: int = -1) -> None:
     n = len(levels.levels)
-    if array.dtype != np.float32 or array.ndim < 1 or array.shape[-1] != n:
+    if array.dtype != np.float32 or not -array.ndim <= axis < array.ndim or array.shape[axis] != n:
         raise ContractError(
-            f"{name} must be float32 with {n} scalars in its last axis, one for each of the levels {list(levels.levels)}, "
+            f"{name} must be float32 with {n} scalars in axis {axis}, one for each of the levels {list(levels.levels)}, "
             f"got {array.dtype} with shape {array.shape}."
         )
 
 
-def _level_numbers(z: NDArray[np.float32], levels: Levels) -> NDArray[np.int32]:
-    _check_vectors("z", z, levels)
-    if np.isnan(z).any():
-        raise ContractError(
-            f"z holds {int(np.isnan(z).sum())} NaN of {z.size} values; a NaN has no level. Find its source."
-        )
-    numbers = np.zeros(z.shape, np.int32)
-    for j in range(levels.thresholds.shape[1]):  # a few cheap passes; no (…, n, max level) temporary
-        numbers += z > levels.thresholds[:, j]
-    return numbers
+def _checked(found: Quantized, size: int) -> Quantized:
+    if found.n_nan:
+        raise ContractError(f"z holds {found.n_nan} NaN of {size} values; a NaN has no level. Find its source.")
+    return found
 
 
-def fsq_indices(z: NDArray[np.float32], levels: Sequence[int]) -> NDArray[np.int32]:
+def fsq_indices(
+    z: NDArray[np.float32], levels: Sequence[int], axis: int = -1, out: NDArray[np.int32] | None = None
+) -> NDArray[np.int32]:
     """Quantise vectors to code indices.
 
     Parameters
@@ -49,6 +54,10 @@ def fsq_indices(z: NDArray[np.float32], levels: Sequence[int]) -> NDArray[np.int
         Unbounded encoder outputs; infinities fall on the outermost levels.
     levels : sequence of int
         The n levels.
+    axis : int
+        The axis of the n scalars, if it is not the last. Maps (B, n, T) with ``axis=1`` are read as they lie, and fastest.
+    out : ndarray of int32, shape (...), optional
+        C-contiguous array to fill and return: a loop over large batches then asks for no memory.
 
     Returns
     -------
@@ -67,10 +76,20 @@ def fsq_indices(z: NDArray[np.float32], levels: Sequence[int]) -> NDArray[np.int
     array([124, 124], dtype=int32)
     """
     table = check_levels(levels)
-    return (_level_numbers(z, table) * table.basis).sum(-1, dtype=np.int32)
+    _check_vectors("z", z, table, axis)
+    axis %= z.ndim
+    shape = z.shape[:axis] + z.shape[axis + 1 :]
+    if out is not None and (out.dtype != np.int32 or out.shape != shape or not out.flags.c_contiguous):
+        raise ContractError(
+            f"out must be a C-contiguous int32 array of shape {shape}, the shape of z without axis {axis}, "
+            f"got {out.dtype} with shape {out.shape}{'' if out.flags.c_contiguous else ', not contiguous'}."
+        )
+    return _checked(quantize(z, table, axis, values=False, out=out), z.size).codes
 
 
-def fsq_quantize(z: NDArray[np.float32], levels: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+def fsq_quantize(
+    z: NDArray[np.float32], levels: Sequence[int], axis: int = -1
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Quantise vectors to values in [-1, 1] and to code indices.
 
     Parameters
@@ -79,11 +98,13 @@ def fsq_quantize(z: NDArray[np.float32], levels: Sequence[int]) -> tuple[NDArray
         Unbounded encoder outputs.
     levels : sequence of int
         The n levels.
+    axis : int
+        The axis of the n scalars, if it is not the last.
 
     Returns
     -------
     quantized : ndarray of float32, shape (..., n)
-        ``(level - L//2) / (L//2)``: an even L reaches -1 but not +1, as published.
+        ``(level - L//2) / (L//2)``: an even L reaches -1 but not +1, as published. The axis stays where it is in ``z``.
     indices : ndarray of int32, shape (...)
         As :func:`fsq_indices`.
 
@@ -100,9 +121,9 @@ def fsq_quantize(z: NDArray[np.float32], levels: Sequence[int]) -> tuple[NDArray
     (array([[-1.,  0.,  1.]], dtype=float32), array([216], dtype=int32))
     """
     table = check_levels(levels)
-    numbers = _level_numbers(z, table)
-    quantized = (numbers.astype(np.float32) - table.half_width) / table.half_width
-    return quantized, (numbers * table.basis).sum(-1, dtype=np.int32)
+    _check_vectors("z", z, table, axis)
+    found = _checked(quantize(z, table, axis, values=True), z.size)
+    return cast("NDArray[np.float32]", found.values), found.codes
 
 
 def indices_to_values(indices: NDArray[np.integer], levels: Sequence[int]) -> NDArray[np.float32]:
@@ -137,6 +158,8 @@ def indices_to_values(indices: NDArray[np.integer], levels: Sequence[int]) -> ND
         raise ContractError(
             f"indices must be integers in [0, {table.n_codes}) for levels {list(table.levels)}, got {indices.dtype} with values {span}."
         )
+    if table.n_codes <= _TABLE_CODES:
+        return codebook(table).take(indices, 0)
     numbers = indices[..., None] // table.basis % np.array(table.levels, np.int32)
     return (numbers.astype(np.float32) - table.half_width) / table.half_width
 
