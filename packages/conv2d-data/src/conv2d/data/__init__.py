@@ -1,8 +1,5 @@
 """Recordings of two motion sensors to quality-checked windows: readers, alignment, splits, normaliser, simulator."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from conv2d.data._align import DeviceStream, LabelTrack, align
 from conv2d.data._errors import DataError
 from conv2d.data._normaliser import Normaliser
@@ -13,9 +10,7 @@ from conv2d.data._resample import resample
 from conv2d.data._splits import Split, block_split, check_disjoint, group_folds, holdout_split
 from conv2d.data._table import write_table
 from conv2d.data._windows import WINDOW_STEPS, Dropped, Windows, check_windows, make_windows
-
-if TYPE_CHECKING:
-    from conv2d.data.simulator import DEVICES, SIMULATED_LABELS, simulate
+from conv2d.data.simulator import DEVICES, SIMULATED_LABELS, SimulatorConfig, simulate
 
 __all__ = [
     "CHANNELS",
@@ -34,6 +29,7 @@ __all__ = [
     "Recording",
     "RecordingQuality",
     "Repairs",
+    "SimulatorConfig",
     "Split",
     "Windows",
     "align",
@@ -49,10 +45,3 @@ __all__ = [
     "simulate",
     "write_table",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    # The simulator needs much of scipy, which takes longer to load than all the rest, so it waits for its first use.
-    if name in ("DEVICES", "SIMULATED_LABELS", "simulate"):
-        return getattr(import_module("conv2d.data.simulator"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
