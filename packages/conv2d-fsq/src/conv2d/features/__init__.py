@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from conv2d.features.encoder import Conv2dEncoder
     from conv2d.features.fsq import FSQ
     from conv2d.features.model import WindowClassifier
+    from conv2d.features.vq import VectorQuantizerEMA2D
 
 __all__ = [
     "FSQ",
@@ -24,6 +25,7 @@ __all__ = [
     "ContractError",
     "Conv2dEncoder",
     "FSQResult",
+    "VectorQuantizerEMA2D",
     "WindowClassifier",
     "check_windows",
     "device_codes",
@@ -33,6 +35,7 @@ __all__ = [
 _TORCH_NAMES = {
     "FSQ": "conv2d.features.fsq",
     "Conv2dEncoder": "conv2d.features.encoder",
+    "VectorQuantizerEMA2D": "conv2d.features.vq",
     "WindowClassifier": "conv2d.features.model",
 }
 
