@@ -126,7 +126,7 @@ def backward(run: Kernels, model: Tables, evidence: Float) -> Backward:
     end, begin = _room(evidence)
     exponent = np.empty(steps + 1, dtype=np.int64)
     later = np.ascontiguousarray(evidence[::-1])
-    nothing = np.zeros(evidence.shape[1])
+    nothing = frozen(np.zeros(evidence.shape[1]))
     run.forward_sum(nothing, model.transition_back, model.last, model.duration, later, end, begin, exponent)
     begin, end = begin[:0:-1], end[::-1]
     begin_exponent, end_exponent = exponent[:0:-1], exponent[-2::-1]

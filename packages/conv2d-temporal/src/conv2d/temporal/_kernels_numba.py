@@ -48,18 +48,24 @@ def combine(
 ) -> None:
     """Turn `begin` and `end` into probabilities in place, and fill `state` from them."""
     steps, states = begin.shape
-    power, scratch = np.empty(states), np.empty(states, dtype=np.int64)
-    for t in range(steps):
-        for k in range(states):
-            power[k] = begin[t, k] + later_begin[t, k] + begin_shift[t]
-        exp_into(begin[t], power, scratch)
-        for k in range(states):
-            power[k] = end[t, k] + later_end[t, k] + end_shift[t]
-        exp_into(end[t], power, scratch)
+    power, scratch = np.empty(SLIDE * states), np.empty(SLIDE * states, dtype=np.int64)
+    begins, ends = begin.reshape(-1), end.reshape(-1)
+    for first in range(0, steps, SLIDE):
+        stop = min(first + SLIDE, steps)
+        span = (stop - first) * states
+        for t in range(first, stop):
+            for k in range(states):
+                power[(t - first) * states + k] = begin[t, k] + later_begin[t, k] + begin_shift[t]
+        exp_into(begins[first * states : stop * states], power[:span], scratch)
+        for t in range(first, stop):
+            for k in range(states):
+                power[(t - first) * states + k] = end[t, k] + later_end[t, k] + end_shift[t]
+        exp_into(ends[first * states : stop * states], power[:span], scratch)
         # In a state is who came to it and has not left.
-        for k in range(states):
-            staying = state[t - 1, k] - end[t - 1, k] if t else 0.0
-            state[t, k] = min(max(staying + begin[t, k], 0.0), 1.0)
+        for t in range(first, stop):
+            for k in range(states):
+                staying = state[t - 1, k] - end[t - 1, k] if t else 0.0
+                state[t, k] = min(max(staying + begin[t, k], 0.0), 1.0)
 
 
 @compiled()

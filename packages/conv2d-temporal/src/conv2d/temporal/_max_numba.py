@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conv2d.temporal._compile import compiled
-from conv2d.temporal._rows import LANES
+from conv2d.temporal._rows import LANES, fill
 
 Float = NDArray[np.float64]
 
@@ -85,12 +85,15 @@ def forward_max(
     longest = log_duration.shape[1]
     width = (states + LANES - 1) // LANES * LANES
     transition = np.full((width, width), -np.inf)
-    transition[:states, :states] = log_transition
     duration = np.full((states, longest + 2 * GROUP - 2), -np.inf)
-    duration[:, :longest] = log_duration
     near = np.full((GROUP, width), -np.inf)
-    for d in range(min(GROUP, longest)):
-        near[d, :states] = log_duration[:, d]
+    for k in range(states):
+        for j in range(states):
+            transition[j, k] = log_transition[j, k]
+        for d in range(longest):
+            duration[k, d] = log_duration[k, d]
+            if d < GROUP:
+                near[d, k] = log_duration[k, d]
     reach = longest + GROUP - 1
     # pending[k, i]: best segment of k that ends i steps after the last slide, without the likelihoods since then.
     pending = np.full((states, SLIDE + reach + 1), -np.inf)
@@ -111,9 +114,10 @@ def forward_max(
         if t == steps:
             break
         if t == 0:
-            best[:states] = log_initial
+            for k in range(states):
+                best[k] = log_initial[k]
         else:
-            best[:] = -np.inf
+            fill(best, -np.inf)
             _raise_rows(best, ended, transition)
         for k in range(states):
             begin[t, k] = best[k]
@@ -121,8 +125,9 @@ def forward_max(
             step = log_likelihood[t, k]
             if step == -np.inf:
                 # Every segment of k that is under way holds this step.
-                pending[k, i + o + 1 :] = -np.inf
-                group[: o + 1, k] = -np.inf
+                fill(pending[k, i + o + 1 :], -np.inf)
+                for p in range(o + 1):
+                    group[p, k] = -np.inf
             else:
                 since[k] += step
         if t == 0:
@@ -141,6 +146,6 @@ def forward_max(
                 for k in range(states):
                     for x in range(reach + 1):
                         pending[k, x] = pending[k, SLIDE + x] + since[k]
-                    pending[k, reach + 1 :] = -np.inf
+                    fill(pending[k, reach + 1 :], -np.inf)
                     since[k] = 0.0
                 i = 0

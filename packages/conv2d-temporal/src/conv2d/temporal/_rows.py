@@ -28,6 +28,13 @@ _SQRT2 = 1.4142135623730951
 _FAST = {"contract", "nsz", "nnan"}
 
 
+@compiled()
+def fill(target: Float, value: float) -> None:
+    """Set a row to one value; assigning to a slice would take numba seconds to compile."""
+    for i in range(len(target)):
+        target[i] = value
+
+
 @compiled(fastmath=_FAST)
 def exp_into(target: Float, power: Float, scratch: Int) -> None:
     """Set target to exp(power); 0 below -708, where float64 loses digits. `power` is at most 709."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from conv2d.temporal._compile import compiled
 from conv2d.temporal._max_numba import GROUP, SLIDE
-from conv2d.temporal._rows import LANES, exp_into, log_in_place
+from conv2d.temporal._rows import LANES, exp_into, fill, log_in_place
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -78,6 +78,39 @@ def _add_product(target: Float, one: Float, two: Float) -> None:
     for at in range(0, len(target), LANES):
         for i in range(at, at + LANES):
             target[i] += one[i] * two[i]
+
+
+@compiled(fastmath={"reassoc", "nnan", "nsz"})
+def _end_now(weight: Float, scale: Float, lost: Float, ended: Float) -> bool:
+    """Set ended to weight * scale; return whether none of them is too small or may lack anything."""
+    least, most_lost = 1.0, 0.0
+    for at in range(0, len(weight), LANES):
+        for i in range(at, at + LANES):
+            product = weight[i] * scale[i]
+            ended[i] = product
+            small = product if product < scale[i] else scale[i]
+            small = small if weight[i] > 0.0 else 1.0
+            least = small if small < least else least
+            most_lost = lost[i] if lost[i] > most_lost else most_lost
+    return least >= _TINY and most_lost == 0.0
+
+
+@compiled(fastmath={"reassoc", "nnan", "nsz"})
+def _least(row: Float, count: int) -> float:
+    least = 1.0
+    for i in range(count):
+        least = row[i] if row[i] < least else least
+    return least
+
+
+@compiled(fastmath={"arcp"})
+def _weigh(arriving: Float, scale: Float, new: Float) -> None:
+    """Set new to arriving / scale, and to -1 where it must be taken from logarithms."""
+    for at in range(0, len(new), LANES):
+        for i in range(at, at + LANES):
+            ratio = arriving[i] / max(scale[i], _TINY)
+            fits = (scale[i] > _TINY) & (ratio > _LEAST) & (ratio < _MOST)
+            new[i] = ratio if fits else -1.0
 
 
 @compiled()
@@ -197,9 +230,10 @@ def forward_sum(
     level, scale = np.full(width, -np.inf), np.zeros(width)
     # What underflowed, at most, as a weight and as its logarithm; and when it did last.
     gap = np.full(states, -np.inf)
-    lost, lost_at = np.zeros(states), np.zeros(states, dtype=np.int64)
+    lost, lost_at = np.zeros(width), np.zeros(states, dtype=np.int64)
     # `missing` and `doubt` are in units of _TINY, so that they do not vanish themselves.
     weight, ended, missing = np.zeros(width), np.zeros(width), np.zeros(width)
+    new, doubtful, top = np.zeros(width), False, -np.inf
     flow, doubt, precise = np.zeros(width), np.zeros(width), np.zeros(width)
     lane = np.empty(GROUP)
     likelihood, scratch = np.empty(SLIDE * states), np.empty(SLIDE * states + width, dtype=np.int64)
@@ -220,10 +254,12 @@ def forward_sum(
             log_in_place(end_flat[end_done * states : t * states], scratch)
             begin_done = end_done = t
             exp_into(scale, level, scratch)
-        top = -np.inf
-        for k in range(states):
-            top = level[k] if level[k] > top else top
-        if (abs(top) > _DRIFT and top > -np.inf) or stale:
+        if o == 0 or doubtful or stale:
+            top = -np.inf
+            for k in range(states):
+                top = level[k] if level[k] > top else top
+            stale = stale or (abs(top) > _DRIFT and top > -np.inf)
+        if stale:
             stale = False
             shift = round(top / _LN2) if top > -np.inf else 0
             unit += shift
@@ -235,21 +271,21 @@ def forward_sum(
             weight[k] = pending[k, i + o]
         for p in range(o):
             _add_product(weight, group[p], near[o - p - 1])
-        doubtful = unknown = False
-        for k in range(states):
-            ended[k] = weight[k] * scale[k]
-            missing[k] = 0.0
+        unknown = False
+        if doubtful:
+            fill(missing, 0.0)
+        doubtful = not _end_now(weight, scale, lost, ended)
+        for k in range(states if doubtful else 0):
             if lost[k] > 0.0:
                 bound = lost[k] * scale[k]
                 if scale[k] < _TINY or gap[k] > _LOG_UNKNOWN:
                     bound = exp(min(gap[k] + level[k], _LOG_UNKNOWN))
                 missing[k] = min(max(bound / _TINY, 1.0), _UNKNOWN)
                 unknown = unknown or missing[k] == _UNKNOWN
-                doubtful = True
             if weight[k] > 0.0 and (ended[k] < _TINY or scale[k] < _TINY):
                 ended[k] = 0.0
                 missing[k] = max(missing[k], weight[k], 1.0)
-                doubtful = True
+        for k in range(states):
             end[t, k] = ended[k]
         if t == steps:
             log_in_place(begin_flat[begin_done * states :], scratch)
@@ -258,22 +294,24 @@ def forward_sum(
                 if missing[k] > 0.0 and missing[k] * (_TINY * _TRUST) > ended[k]:
                     end[t, k] = _log_end(begin, exponent, log_first, log_duration, log_likelihood, t, k)
             break
-        flow[:] = 0.0
+        fill(flow, 0.0)
         if t == 0:
             for k in range(states):
                 flow[k] = exp(log_initial[k])
         else:
             _add_rows(flow, ended, transition)
         if doubtful or any_rare:
-            doubt[:] = 0.0
+            fill(doubt, 0.0)
             _add_rows(doubt, missing, transition)
             _add_rows(doubt, missing, rare)
             _add_rows(doubt, ended, rare)
             doubtful = True
         for k in range(states):
             begin[t, k] = flow[k]
+        _weigh(flow, scale, new)
         # Where the sum cannot be trusted it is taken again, and `precise` holds its logarithm.
-        for k in range(states):
+        trusted = not doubtful and _least(flow, states) >= _TINY
+        for k in range(0 if trusted else states):
             arriving = flow[k]
             precise[k] = np.nan
             if arriving >= _TINY and not unknown and not (doubtful and arriving <= doubt[k] * (_TINY * _TRUST)):
@@ -300,24 +338,25 @@ def forward_sum(
                     total = _log_add(total, end[t, j] + log_transition[j, k])
                 precise[k] = total
                 begin[t, k] = total
+            new[k] = -1.0
         base = t % SLIDE * states
         for k in range(states):
-            step = log_likelihood[t, k]
-            if step == -np.inf:
-                pending[k, i + o + 1 :] = 0.0
-                group[: o + 1, k] = 0.0
+            if log_likelihood[t, k] == -np.inf:
+                fill(pending[k, i + o + 1 :], 0.0)
+                for p in range(o):
+                    group[p, k] = 0.0
+                new[k] = 0.0
                 level[k] = -np.inf
                 scale[k] = 0.0
                 gap[k] = -np.inf
                 lost[k] = 0.0
                 continue
-            new = 0.0
-            exact = precise[k] != precise[k]
-            arriving = flow[k]
-            if exact and scale[k] > _TINY and _LEAST * scale[k] < arriving < _MOST * scale[k]:
-                new = arriving / scale[k]
-            elif exact or precise[k] > -np.inf:
-                here = log(arriving) if exact else precise[k]
+            if new[k] < 0.0:
+                exact = trusted or precise[k] != precise[k]
+                here = log(flow[k]) if exact else precise[k]
+                if here == -np.inf:
+                    new[k] = 0.0
+                    continue
                 if level[k] == -np.inf:
                     level[k] = here
                     gap[k] = floor[k]
@@ -327,7 +366,8 @@ def forward_sum(
                     shift = round(above / _LN2)
                 elif above < _FOOTROOM:
                     # What is past its longest duration would only keep the scale up.
-                    group[: max(0, o - longest + 1), k] = 0.0
+                    for p in range(max(0, o - longest + 1)):
+                        group[p, k] = 0.0
                     largest = _largest(pending[k, i + o + 1 :], group[:o, k])
                     shift = round((max(log(largest), above) if largest > 0.0 else above) / _LN2)
                 if shift:
@@ -338,17 +378,18 @@ def forward_sum(
                     if underflow:
                         gap[k] = max(gap[k], _LOG_TINY)
                         lost_at[k] = t
-                new = exp(above)
+                new[k] = exp(above)
                 if above < _FOOTROOM:
                     # Too small to be multiplied by a duration: it counts as lost.
                     gap[k] = max(gap[k], above)
                     lost_at[k] = t
-                    new = 0.0
+                    new[k] = 0.0
                 lost[k] = _bound(gap[k])
                 stale = stale or level[k] > _DRIFT
                 scale[k] = exp(min(level[k], _DRIFT))
-            group[o, k] = new
-            level[k] += step
+        for k in range(states):
+            group[o, k] = new[k]
+            level[k] += log_likelihood[t, k]
             scale[k] *= likelihood[base + k]
         if t == 0:
             # The first segment has its own durations; it is pushed alone.
@@ -367,7 +408,7 @@ def forward_sum(
                 for k in range(states):
                     for x in range(reach + 1):
                         pending[k, x] = pending[k, SLIDE + x]
-                    pending[k, reach + 1 :] = 0.0
+                    fill(pending[k, reach + 1 :], 0.0)
                     if t - lost_at[k] > longest:
                         gap[k] = floor[k]
                         lost[k] = _bound(gap[k])
