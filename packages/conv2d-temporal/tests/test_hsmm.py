@@ -39,6 +39,7 @@ class Enumerated:
     end: Float
     transitions: Float
     durations: Float
+    unfinished: Float
 
 
 def segmentations(steps: int, states: int, longest: int, right: Right) -> Iterator[list[tuple[int, int]]]:
@@ -58,15 +59,25 @@ def segmentations(steps: int, states: int, longest: int, right: Right) -> Iterat
 
 def enumerate_all(model: HSMM, evidence: Float) -> Enumerated | None:
     steps, states = evidence.shape
+    lasting = np.cumsum(np.exp(model.log_duration)[:, ::-1], axis=1)[:, ::-1]
+    remaining = lasting / lasting.sum(axis=1, keepdims=True)  # of a segment met under way
     with np.errstate(divide="ignore"):
-        log_survival = np.log(np.cumsum(np.exp(model.log_duration)[:, ::-1], axis=1)[:, ::-1])
+        log_survival, log_remaining = np.log(lasting), np.log(remaining)
+        log_still = np.log(np.cumsum(remaining[:, ::-1], axis=1)[:, ::-1])
     scored: list[tuple[float, list[tuple[int, int]]]] = []
     for cut in segmentations(steps, states, model.max_duration, model.right):
         weight, t = model.log_initial[cut[0][0]], 0
         for i, (k, d) in enumerate(cut):
             last = i == len(cut) - 1
             weight += evidence[t : t + d, k].sum()
-            weight += (log_survival if last and model.right == "censored" else model.log_duration)[k, d - 1]
+            cut_left, cut_right = i == 0 and model.left == "censored", last and model.right == "censored"
+            table = {
+                (False, False): model.log_duration,
+                (False, True): log_survival,
+                (True, False): log_remaining,
+                (True, True): log_still,
+            }[cut_left, cut_right]
+            weight += table[k, d - 1]
             if not last:
                 weight += model.log_transition[k, cut[i + 1][0]]
             t += d
@@ -87,6 +98,7 @@ def enumerate_all(model: HSMM, evidence: Float) -> Enumerated | None:
         end=np.zeros(evidence.shape),
         transitions=np.zeros((states, states)),
         durations=np.zeros(model.log_duration.shape),
+        unfinished=np.zeros(model.log_duration.shape),
     )
     for weight, cut in scored:
         p, t = float(np.exp(weight - total)), 0
@@ -97,7 +109,10 @@ def enumerate_all(model: HSMM, evidence: Float) -> Enumerated | None:
                 found.transitions[k, cut[i + 1][0]] += p
             if i < len(cut) - 1 or model.right == "exact":
                 found.end[t + d - 1, k] += p
-                found.durations[k, d - 1] += p
+                if i > 0 or model.left == "exact":
+                    found.durations[k, d - 1] += p
+            elif i > 0 or model.left == "exact":
+                found.unfinished[k, d - 1] += p
             t += d
     return found
 
@@ -106,14 +121,14 @@ def close(result: Float, expected: object) -> None:
     np.testing.assert_allclose(result, np.asarray(expected), rtol=1e-12, atol=1e-9)
 
 
-def check(model: HSMM, evidence: Float, expected: Enumerated) -> None:
-    best, smoothed = model.viterbi(evidence), model.posteriors(evidence)
-    counted = model.expected_counts(evidence)
+def check(model: HSMM, evidence: Float, mask: NDArray[np.bool_] | None, expected: Enumerated) -> None:
+    best, smoothed = model.viterbi(evidence, mask=mask), model.posteriors(evidence, mask=mask)
+    counted = model.expected_counts(evidence, mask=mask)
     assert best.path.dtype == np.int32
     if expected.gap > 1e-9:
         assert best.path.tolist() == expected.path
     close(best.score, expected.score)
-    for total in (smoothed.log_likelihood, counted.log_likelihood, model.log_likelihood(evidence)):
+    for total in (smoothed.log_likelihood, counted.log_likelihood, model.log_likelihood(evidence, mask=mask)):
         close(total, expected.total)
     close(smoothed.state, expected.state)
     close(smoothed.start, expected.start)
@@ -121,6 +136,7 @@ def check(model: HSMM, evidence: Float, expected: Enumerated) -> None:
     close(counted.initial, expected.start[0])
     close(counted.transitions, expected.transitions)
     close(counted.durations, expected.durations)
+    close(counted.unfinished, expected.unfinished)
 
 
 # --- random models -------------------------------------------------------------------------------------------------
@@ -131,7 +147,7 @@ def normalised(weight: Float) -> Float:
         return np.log(weight / weight.sum(axis=-1, keepdims=True))
 
 
-def random_model(rng: np.random.Generator, states: int, longest: int, right: Right) -> HSMM:
+def random_model(rng: np.random.Generator, states: int, longest: int, right: Right, left: Right = "exact") -> HSMM:
     """Dense or sparse transitions; free durations with zeros, or one family per state."""
     transition = rng.dirichlet(np.ones(states), states)
     if states > 2 and rng.random() < 0.3:  # a cycle, as of a procedure
@@ -157,7 +173,7 @@ def random_model(rng: np.random.Generator, states: int, longest: int, right: Rig
             durations.Categorical((1.0,)),
         ]
         log_duration = [families[i] for i in rng.integers(0, len(families), states)]
-    return HSMM(normalised(rng.dirichlet(np.ones(states))), log_transition, log_duration, right)
+    return HSMM(normalised(rng.dirichlet(np.ones(states))), log_transition, log_duration, right, left)
 
 
 def random_evidence(rng: np.random.Generator, steps: int, states: int) -> Float:
@@ -211,22 +227,29 @@ def test_reference_cases_of_medium_size(shared: Shared, family: str, right: Righ
 
 @pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("right", ["exact", "censored"])
-@pytest.mark.parametrize("seed", range(8))
-def test_random_tiny_models_against_enumeration(right: Right, seed: int) -> None:
+@pytest.mark.parametrize("left", ["exact", "censored"])
+@pytest.mark.parametrize("seed", range(4))
+def test_random_tiny_models_against_enumeration(left: Right, right: Right, seed: int) -> None:
     rng = np.random.default_rng(seed)
     possible = 0
     for _ in range(125):
         states, longest, steps = int(rng.integers(1, 4)), int(rng.integers(1, 5)), int(rng.integers(1, 7))
-        model = random_model(rng, states, longest, right)
+        model = random_model(rng, states, longest, right, left)
         evidence = random_evidence(rng, steps, states)
+        mask = None
+        if rng.random() < 0.3:
+            mask = rng.random(steps) < 0.7
+            evidence[~mask] = 0.0
         expected = enumerate_all(model, evidence)
+        if mask is not None:
+            evidence[~mask] = np.nan  # must not be read
         if expected is None:
             for method in (model.viterbi, model.posteriors, model.log_likelihood, model.expected_counts):
                 with pytest.raises(ImpossibleSequenceError, match=f"Sequence 0 of {steps} steps"):
-                    method(evidence)
+                    method(evidence, mask=mask)
         else:
             possible += 1
-            check(model, evidence, expected)
+            check(model, evidence, mask, expected)
     assert 30 < possible < 125  # both kinds were met
 
 
@@ -318,6 +341,9 @@ def test_batch_is_the_sequences(dtype: type[np.floating]) -> None:
         assert not smoothed.end[b, steps:].any()
         assert np.array_equal(counted.transitions[b], model.expected_counts(alone).transitions)
         assert total[b] == model.log_likelihood(alone)
+    threaded = model.posteriors(batch, lengths, n_threads=3)
+    assert np.array_equal(threaded.state, smoothed.state)
+    assert np.array_equal(model.viterbi(batch, lengths, n_threads=2).path, best.path)
     with pytest.raises(ImpossibleSequenceError, match="Sequence 1 "):
         model.viterbi(np.stack([np.zeros((5, 3)), np.full((5, 3), -np.inf)]))
 
@@ -346,6 +372,7 @@ def test_input_is_left_as_it_was() -> None:
         ({"log_duration": [durations.Poisson(2.0)]}, ValueError, "must agree"),
         ({"log_duration": [durations.Poisson(2.0), [0.0]]}, TypeError, "1 families among 2"),
         ({"right": "open"}, ValueError, "right"),
+        ({"left": None}, ValueError, "left"),
     ],
 )
 def test_bad_models_are_named(change: dict[str, Any], error: type[Exception], message: str) -> None:
@@ -382,6 +409,21 @@ def test_bad_sequences_are_named(evidence: Float, lengths: object, error: type[E
     for method in (model.viterbi, model.posteriors, model.log_likelihood, model.expected_counts):
         with pytest.raises(error, match=message):
             method(evidence, lengths)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("mask", "n_threads", "error", "message"),
+    [
+        (np.ones(4, dtype=np.bool_), 1, ValueError, r"\(5,\)"),
+        (np.ones(5), 1, ValueError, "bool"),
+        (None, 0, ValueError, "n_threads"),
+        (None, 1.5, TypeError, "n_threads"),
+    ],
+)
+def test_bad_masks_and_threads_are_named(mask: object, n_threads: Any, error: type[Exception], message: str) -> None:
+    model = HSMM(normalised(np.ones(3)), normalised(1 - np.eye(3)), [durations.Poisson(2.0)] * 3)
+    with pytest.raises(error, match=message):
+        model.viterbi(np.zeros((5, 3)), mask=mask, n_threads=n_threads)  # pyright: ignore[reportArgumentType]
 
 
 def run_python(code: str) -> None:

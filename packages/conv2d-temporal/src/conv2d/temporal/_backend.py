@@ -13,16 +13,35 @@ Float = NDArray[np.float64]
 class Kernels(Protocol):
     """The recursions; `_kernels_numpy` explains the arguments."""
 
+    def level(self, log_likelihood: NDArray[np.floating], known: NDArray[np.bool_], target: Float) -> float:
+        """Fill `target` with the rows less their maximum, and return the sum of the maxima or NaN."""
+        ...
+
     def forward_max(
-        self, log_initial: Float, log_transition: Float, log_first: Float, log_duration: Float, log_likelihood: Float
-    ) -> tuple[Float, Float]:
-        """Return `begin` and `end` of the best segmentation."""
+        self,
+        log_initial: Float,
+        log_transition: Float,
+        log_first: Float,
+        log_duration: Float,
+        log_likelihood: Float,
+        begin: Float,
+        end: Float,
+    ) -> None:
+        """Fill `begin` and `end` of the best segmentation."""
         ...
 
     def forward_sum(
-        self, log_initial: Float, log_transition: Float, log_first: Float, log_duration: Float, log_likelihood: Float
-    ) -> tuple[Float, Float]:
-        """Return `begin` and `end` of all segmentations."""
+        self,
+        log_initial: Float,
+        log_transition: Float,
+        log_first: Float,
+        log_duration: Float,
+        log_likelihood: Float,
+        begin: Float,
+        end: Float,
+        exponent: NDArray[np.int64],
+    ) -> int:
+        """Fill `begin` and `end` of all segmentations."""
         ...
 
     def backtrace(
@@ -30,15 +49,30 @@ class Kernels(Protocol):
         begin: Float,
         end: Float,
         log_transition: Float,
+        log_first: Float,
         log_duration: Float,
         log_last: Float,
+        log_only: Float,
         log_likelihood: Float,
     ) -> tuple[NDArray[np.int32], float]:
         """Return the best path and its score."""
         ...
 
+    def combine(
+        self,
+        begin: Float,
+        later_begin: Float,
+        begin_shift: Float,
+        end: Float,
+        later_end: Float,
+        end_shift: Float,
+        state: Float,
+    ) -> None:
+        """Turn `begin` and `end` into probabilities in place, and fill `state` from them."""
+        ...
+
     def counts(
-        self, begin: Float, log_after: Float, log_duration: Float, log_likelihood: Float, log_total: float
+        self, begin: Float, log_after: Float, probable: Float, log_duration: Float, log_likelihood: Float
     ) -> Float:
         """Return the expected number of segments of each state and duration."""
         ...

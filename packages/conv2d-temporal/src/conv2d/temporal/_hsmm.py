@@ -1,22 +1,21 @@
 """Explicit-duration hidden semi-Markov model: exact decoding, smoothing and likelihood."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeVar, cast
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from conv2d.temporal._backend import kernels
-from conv2d.temporal._results import ExpectedCounts, ImpossibleSequenceError, Posteriors, Viterbi
+from conv2d.temporal._inference import Backward, Tables, backward, count, decode, smooth, tables
+from conv2d.temporal._results import ExpectedCounts, Posteriors, Viterbi
+from conv2d.temporal._sequences import check_possible, read_batch
 from conv2d.temporal.durations import Duration
 
 Float = NDArray[np.float64]
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 # Probabilities may miss a sum of 1 by this: rounding in files, not a forgotten normalisation.
 _SUM_TOLERANCE = 1e-6
-# Steps of a sequence whose K x K transition terms are held in memory at once.
-_CHUNK = 4096
 
 
 class HSMM:
@@ -39,12 +38,16 @@ class HSMM:
     right : {"censored", "exact"}
         How a sequence ends. "censored": the last segment is cut off, so it counts with the probability of lasting at
         least as long as was seen [2]_. "exact": it ends with the sequence.
+    left : {"exact", "censored"}
+        How a sequence begins. "exact": the first segment begins with it. "censored": the sequence sets in at a random
+        moment of a segment under way, so `log_initial` is of the state met, and d more steps of a state are seen with
+        probability S(d) / (S(1) + … + S(D)), where S(d) is that of lasting at least d steps.
 
     Attributes
     ----------
     log_initial, log_transition, log_duration : float64
         The parameters, as arrays that cannot be written.
-    right : {"censored", "exact"}
+    right, left : {"censored", "exact"}
         As given.
     n_states : int
         K.
@@ -62,7 +65,7 @@ class HSMM:
     -----
     Time is O(T·K·(D + K)), memory O(T·K). Classifier probabilities become log-likelihoods, up to a constant, as
     ``log(probabilities) - log(prior)`` with the class frequencies of the training data. A missing step is a row of
-    zeros.
+    zeros, or is marked in `mask`.
 
     References
     ----------
@@ -90,6 +93,7 @@ class HSMM:
         log_transition: ArrayLike,
         log_duration: ArrayLike | Sequence[Duration],
         right: Literal["censored", "exact"] = "censored",
+        left: Literal["censored", "exact"] = "exact",
     ) -> None:
         initial = _parameter("log_initial", log_initial, 1)
         states = initial.size
@@ -108,20 +112,18 @@ class HSMM:
         _check_sums("log_initial", initial[None])
         _check_sums("log_transition", transition[~np.isneginf(transition).all(axis=1)])
         _check_sums("log_duration", duration)
-        if right not in ("censored", "exact"):
-            raise ValueError(f'right must be "censored" or "exact", got {right!r}.')
-        self.log_initial: Float = _frozen(initial)
-        self.log_transition: Float = _frozen(transition)
-        self.log_duration: Float = _frozen(duration)
+        for name, value in (("right", right), ("left", left)):
+            if value not in ("censored", "exact"):
+                raise ValueError(f'{name} must be "censored" or "exact", got {value!r}.')
         self.right: Literal["censored", "exact"] = right
-        # Of the last segment: p(d), or where it is cut off the probability of lasting at least d.
-        survival = np.logaddexp.accumulate(duration[:, ::-1], axis=1)[:, ::-1]
-        self._log_last = _frozen(np.ascontiguousarray(survival) if right == "censored" else duration)
-        self._log_one = _frozen(np.zeros(states))
-        self._log_transition_back = _frozen(np.ascontiguousarray(transition.T))
+        self.left: Literal["censored", "exact"] = left
+        self._tables: Tables = tables(initial, transition, duration, left, right)
+        self.log_initial: Float = self._tables.initial
+        self.log_transition: Float = self._tables.transition
+        self.log_duration: Float = self._tables.duration
 
     def __repr__(self) -> str:
-        return f"HSMM(n_states={self.n_states}, max_duration={self.max_duration}, right={self.right!r})"
+        return f"HSMM(n_states={self.n_states}, max_duration={self.max_duration}, right={self.right!r}, left={self.left!r})"
 
     @property
     def n_states(self) -> int:
@@ -133,7 +135,13 @@ class HSMM:
         """Longest duration D in steps."""
         return self.log_duration.shape[1]
 
-    def viterbi(self, log_likelihood: ArrayLike, lengths: ArrayLike | None = None) -> Viterbi:
+    def viterbi(
+        self,
+        log_likelihood: ArrayLike,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        n_threads: int = 1,
+    ) -> Viterbi:
         """Return the most probable segmentation of each sequence.
 
         Parameters
@@ -142,6 +150,10 @@ class HSMM:
             Log-likelihood of each step under each state; -inf where impossible.
         lengths : int, shape (B,), optional
             Steps of each sequence of a batch; by default T. What lies beyond is not read.
+        mask : bool, shape (T,) or (B, T), optional
+            False where a step is missing: it is taken as a row of zeros, whatever it holds.
+        n_threads : int
+            Sequences of a batch worked on at once. The kernels release the GIL.
 
         Returns
         -------
@@ -156,23 +168,27 @@ class HSMM:
         TypeError, ValueError
             If the input is not as described, or holds NaN or +inf.
         """
-        batch, counted = self._sequences(log_likelihood, lengths)
+        batch = read_batch(log_likelihood, lengths, mask, self.n_states)
+        run, model = kernels(), self._tables
         path = np.full(batch.shape[:2], -1, dtype=np.int32)
         score = np.empty(len(batch))
-        run = kernels()
-        for b, steps in enumerate(counted):
-            evidence, offset = _levelled(batch[b, :steps])
-            begin, end = run.forward_max(
-                self.log_initial, self.log_transition, self.log_duration, self.log_duration, evidence
-            )
-            path[b, :steps], best = run.backtrace(
-                begin, end, self.log_transition, self.log_duration, self._log_last, evidence
-            )
-            self._check_possible(best, b, steps)
-            score[b] = best + offset
-        return Viterbi(_like_input(log_likelihood, path), _like_input(log_likelihood, score))
 
-    def posteriors(self, log_likelihood: ArrayLike, lengths: ArrayLike | None = None) -> Posteriors:
+        def work(b: int) -> None:
+            evidence, offset = batch.evidence(run, b)
+            path[b, : len(evidence)], best = decode(run, model, evidence)
+            check_possible(best, b, len(evidence))
+            score[b] = best + offset
+
+        batch.each(work, n_threads)
+        return Viterbi(batch.unwrap(path), batch.unwrap(score))
+
+    def posteriors(
+        self,
+        log_likelihood: ArrayLike,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        n_threads: int = 1,
+    ) -> Posteriors:
         """Return the probabilities of states, segment starts and segment ends at each step, given all steps.
 
         Parameters
@@ -180,7 +196,11 @@ class HSMM:
         log_likelihood : float64 or float32, shape (T, K) or (B, T, K)
             Log-likelihood of each step under each state; -inf where impossible.
         lengths : int, shape (B,), optional
-            Steps of each sequence of a batch; by default T.
+            Steps of each sequence of a batch; by default T. What lies beyond is not read.
+        mask : bool, shape (T,) or (B, T), optional
+            False where a step is missing: it is taken as a row of zeros, whatever it holds.
+        n_threads : int
+            Sequences of a batch worked on at once. The kernels release the GIL.
 
         Returns
         -------
@@ -194,23 +214,35 @@ class HSMM:
         TypeError, ValueError
             If the input is not as described, or holds NaN or +inf.
         """
-        batch, counted = self._sequences(log_likelihood, lengths)
-        state, start, end = (np.zeros(batch.shape) for _ in range(3))
+        batch = read_batch(log_likelihood, lengths, mask, self.n_states)
+        run, model = kernels(), self._tables
         total = np.empty(len(batch))
-        for b, steps in enumerate(counted):
-            evidence, offset = _levelled(batch[b, :steps])
-            begin_log, end_log, begin_back, end_back, log_total = self._forward_backward(evidence, b)
-            start[b, :steps] = np.exp(begin_log + begin_back - log_total)
-            end[b, :steps] = np.exp(end_log[1:] + end_back[1:] - log_total)
-            # In a state is who came to it and has not left.
-            state[b, :steps] = start[b, :steps]
-            state[b, 1:steps] -= end[b, : steps - 1]
-            np.cumsum(state[b, :steps], axis=0, out=state[b, :steps])
-            total[b] = log_total + offset
-        np.clip(state, 0.0, 1.0, out=state)
-        return Posteriors(*(_like_input(log_likelihood, result) for result in (state, start, end, total)))
+        if len(batch) == 1 and batch.steps(0) == batch.shape[1]:
+            # One whole sequence needs no room for a batch.
+            evidence, offset = batch.evidence(run, 0)
+            found = smooth(run, model, evidence, self._later(evidence, 0))
+            total[0] = found.log_total + offset
+            state, start, end = found.state[None], found.start[None], found.end[None]
+        else:
+            state, start, end = (np.zeros(batch.shape) for _ in range(3))
 
-    def log_likelihood(self, log_likelihood: ArrayLike, lengths: ArrayLike | None = None) -> Float:
+            def work(b: int) -> None:
+                evidence, offset = batch.evidence(run, b)
+                found = smooth(run, model, evidence, self._later(evidence, b))
+                steps = len(evidence)
+                state[b, :steps], start[b, :steps], end[b, :steps] = found.state, found.start, found.end
+                total[b] = found.log_total + offset
+
+            batch.each(work, n_threads)
+        return Posteriors(*(batch.unwrap(result) for result in (state, start, end, total)))
+
+    def log_likelihood(
+        self,
+        log_likelihood: ArrayLike,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        n_threads: int = 1,
+    ) -> Float:
         """Return the log probability of each sequence, summed over all segmentations.
 
         Parameters
@@ -218,7 +250,11 @@ class HSMM:
         log_likelihood : float64 or float32, shape (T, K) or (B, T, K)
             Log-likelihood of each step under each state; -inf where impossible.
         lengths : int, shape (B,), optional
-            Steps of each sequence of a batch; by default T.
+            Steps of each sequence of a batch; by default T. What lies beyond is not read.
+        mask : bool, shape (T,) or (B, T), optional
+            False where a step is missing: it is taken as a row of zeros, whatever it holds.
+        n_threads : int
+            Sequences of a batch worked on at once. The kernels release the GIL.
 
         Returns
         -------
@@ -232,27 +268,42 @@ class HSMM:
         TypeError, ValueError
             If the input is not as described, or holds NaN or +inf.
         """
-        batch, counted = self._sequences(log_likelihood, lengths)
+        batch = read_batch(log_likelihood, lengths, mask, self.n_states)
+        run = kernels()
         total = np.empty(len(batch))
-        for b, steps in enumerate(counted):
-            evidence, offset = _levelled(batch[b, :steps])
-            total[b] = self._backward(evidence, b)[2] + offset
-        return _like_input(log_likelihood, total)
 
-    def expected_counts(self, log_likelihood: ArrayLike, lengths: ArrayLike | None = None) -> ExpectedCounts:
-        """Return the expected numbers of first states, transitions and completed durations of each sequence.
+        def work(b: int) -> None:
+            evidence, offset = batch.evidence(run, b)
+            total[b] = self._later(evidence, b).log_total + offset
+
+        batch.each(work, n_threads)
+        return batch.unwrap(total)
+
+    def expected_counts(
+        self,
+        log_likelihood: ArrayLike,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        n_threads: int = 1,
+    ) -> ExpectedCounts:
+        """Return the expected numbers of first states, transitions and durations of each sequence.
 
         Parameters
         ----------
         log_likelihood : float64 or float32, shape (T, K) or (B, T, K)
             Log-likelihood of each step under each state; -inf where impossible.
         lengths : int, shape (B,), optional
-            Steps of each sequence of a batch; by default T.
+            Steps of each sequence of a batch; by default T. What lies beyond is not read.
+        mask : bool, shape (T,) or (B, T), optional
+            False where a step is missing: it is taken as a row of zeros, whatever it holds.
+        n_threads : int
+            Sequences of a batch worked on at once. The kernels release the GIL.
 
         Returns
         -------
         ExpectedCounts
-            ``initial`` (K,), ``transitions`` (K, K), ``durations`` (K, D), each after (B,) for a batch.
+            ``initial`` (K,), ``transitions`` (K, K), ``durations`` and ``unfinished`` (K, D), each after (B,) for a
+            batch.
 
         Raises
         ------
@@ -261,80 +312,29 @@ class HSMM:
         TypeError, ValueError
             If the input is not as described, or holds NaN or +inf.
         """
-        batch, counted = self._sequences(log_likelihood, lengths)
+        batch = read_batch(log_likelihood, lengths, mask, self.n_states)
+        run, model = kernels(), self._tables
         shape = (len(batch), self.n_states)
         initial, transitions = np.zeros(shape), np.zeros((*shape, self.n_states))
-        durations, total = np.zeros((*shape, self.max_duration)), np.empty(len(batch))
-        for b, steps in enumerate(counted):
-            evidence, offset = _levelled(batch[b, :steps])
-            begin_log, end_log, begin_back, end_back, log_total = self._forward_backward(evidence, b)
-            initial[b] = np.exp(begin_log[0] + begin_back[0] - log_total)
-            for at in range(1, steps, _CHUNK):
-                rows = slice(at, min(at + _CHUNK, steps))
-                change = end_log[rows, :, None] + self.log_transition + begin_back[rows, None, :]
-                transitions[b] += np.exp(change - log_total).sum(axis=0)
-            durations[b] = kernels().counts(begin_log, end_back, self.log_duration, evidence, log_total)
-            total[b] = log_total + offset
-        results = (initial, transitions, durations, total)
-        return ExpectedCounts(*(_like_input(log_likelihood, result) for result in results))
+        durations, unfinished = (np.zeros((*shape, self.max_duration)) for _ in range(2))
+        total = np.empty(len(batch))
 
-    def _backward(self, evidence: Float, b: int) -> tuple[Float, Float, float]:
-        """Return the log weight of what follows a begin (T, K) and an end (T + 1, K), and the log-likelihood.
+        def work(b: int) -> None:
+            evidence, offset = batch.evidence(run, b)
+            later = self._later(evidence, b)
+            found = count(run, model, evidence, later)
+            initial[b], transitions[b] = found.initial, found.transitions
+            durations[b], unfinished[b] = found.durations, found.unfinished
+            total[b] = later.log_total + offset
 
-        Backwards in time an end is a begin: the forward recursion, with the transitions transposed, does it.
-        """
-        end_back, begin_back = kernels().forward_sum(
-            self._log_one,
-            self._log_transition_back,
-            self._log_last,
-            self.log_duration,
-            np.ascontiguousarray(evidence[::-1]),
-        )
-        begin_back = begin_back[:0:-1]
-        log_total = float(np.logaddexp.reduce(self.log_initial + begin_back[0]))
-        self._check_possible(log_total, b, len(evidence))
-        # A segment cut off at the end of the sequence has no end in it.
-        last = 0.0 if self.right == "exact" else -np.inf
-        end_back = np.concatenate([np.zeros((1, self.n_states)), end_back[::-1]])
-        end_back[-1] = last
-        return begin_back, end_back, log_total
+        batch.each(work, n_threads)
+        results = (initial, transitions, durations, unfinished, total)
+        return ExpectedCounts(*(batch.unwrap(result) for result in results))
 
-    def _forward_backward(self, evidence: Float, b: int) -> tuple[Float, Float, Float, Float, float]:
-        begin_back, end_back, log_total = self._backward(evidence, b)
-        begin, end = kernels().forward_sum(
-            self.log_initial, self.log_transition, self.log_duration, self.log_duration, evidence
-        )
-        return begin, end, begin_back, end_back, log_total
-
-    def _sequences(self, log_likelihood: ArrayLike, lengths: ArrayLike | None) -> tuple[Float, list[int]]:
-        """Return the input as a batch (B, T, K), and the steps of each sequence."""
-        array = np.asarray(log_likelihood)
-        if array.dtype.name not in ("float32", "float64"):
-            raise TypeError(f"log_likelihood must be float64 or float32, got dtype {array.dtype}.")
-        if array.ndim not in (2, 3) or array.shape[-1] != self.n_states or array.shape[-2] == 0:
-            raise ValueError(
-                f"log_likelihood must have shape (T, K) or (B, T, K) with K={self.n_states} states and T >= 1, got "
-                f"{array.shape}."
-            )
-        batch = np.ascontiguousarray(array.reshape(-1, *array.shape[-2:]), dtype=np.float64)
-        counted = [batch.shape[1]] * len(batch)
-        if lengths is not None:
-            counted = _checked_lengths(lengths, array.shape)
-        for b, steps in enumerate(counted):
-            if not (batch[b, :steps] < np.inf).all():
-                raise ValueError(
-                    f"log_likelihood holds NaN or +inf in sequence {b}. A missing step is a row of zeros, an impossible "
-                    "state -inf."
-                )
-        return batch, counted
-
-    def _check_possible(self, log_total: float, b: int, steps: int) -> None:
-        if log_total == -np.inf:
-            raise ImpossibleSequenceError(
-                f"Sequence {b} of {steps} steps is impossible under the model: every segmentation holds a step, "
-                "transition or duration of probability 0. Look for rows of log_likelihood that are -inf throughout, "
-                'durations too short or too long for the sequence, and right="exact" where the end was cut off.'
-            )
+    def _later(self, evidence: Float, b: int) -> Backward:
+        later = backward(kernels(), self._tables, evidence)
+        check_possible(later.total, b, len(evidence))
+        return later
 
 
 def _parameter(name: str, value: ArrayLike, ndim: int) -> Float:
@@ -372,31 +372,3 @@ def _check_sums(name: str, rows: Float) -> None:
             f"{name} must hold the logarithms of probabilities that sum to 1 (in each row), got sums from "
             f"{sums.min():.6g} to {sums.max():.6g}. Subtract the row's logsumexp to normalise."
         )
-
-
-def _frozen(array: Float) -> Float:
-    array.setflags(write=False)
-    return array
-
-
-def _checked_lengths(lengths: ArrayLike, shape: tuple[int, ...]) -> list[int]:
-    array = np.asarray(lengths)
-    if len(shape) != 3:
-        raise ValueError("lengths belong to a batch of shape (B, T, K); cut a single sequence instead.")
-    if not np.issubdtype(array.dtype, np.integer) or array.shape != shape[:1]:
-        raise ValueError(f"lengths must be integers of shape ({shape[0]},), got {array.dtype} of shape {array.shape}.")
-    if array.size and (array.min() < 1 or array.max() > shape[1]):
-        raise ValueError(f"lengths must lie in 1..{shape[1]}, got {array.min()} to {array.max()}.")
-    return [int(steps) for steps in array]
-
-
-def _levelled(evidence: Float) -> tuple[Float, float]:
-    """Subtract each step's maximum, so that scores stay small and precise over long sequences; return the total."""
-    top = evidence.max(axis=1)
-    top[np.isneginf(top)] = 0.0
-    return evidence - top[:, None], float(top.sum())
-
-
-def _like_input(log_likelihood: ArrayLike, result: NDArray[Scalar]) -> NDArray[Scalar]:
-    """Drop the batch axis of a result where the input had none."""
-    return result if np.ndim(log_likelihood) == 3 else np.asarray(result[0])

@@ -2,11 +2,14 @@
 
 Conventions of both kernel modules, for one sequence of T steps:
 
-- ``begin[t, k]``: all segmentations of steps 0..t-1 after which a segment of k begins at t; ``begin[0] = log_initial``.
-- ``end[t, k]``: all segmentations of steps 0..t-1 whose last segment is of k; ``end[0] = -inf``.
+- ``begin[t, k]`` (T, K): all segmentations of steps 0..t-1 after which a segment of k begins at t; ``begin[0] =
+  log_initial``.
+- ``end[t, k]`` (T + 1, K): all segmentations of steps 0..t-1 whose last segment is of k; ``end[0] = -inf``.
 - The segment that begins at 0 has the durations `log_first`, all others `log_duration`.
+- Sums are logarithms relative to ``2 ** exponent[t]``, so that they stay small, and precise, over long sequences.
 
-Run on the reversed sequence with the transposed transitions, the same recursion gives the backward quantities.
+The kernels fill the arrays they are given, so that the caller decides on memory. Run on the reversed sequence with the
+transposed transitions, the same recursion gives the backward quantities.
 """
 
 import numpy as np
@@ -14,42 +17,85 @@ from numpy.typing import NDArray
 
 from conv2d.temporal._trace import backtrace
 
-__all__ = ["backtrace", "counts", "forward_max", "forward_sum"]
+__all__ = ["backtrace", "combine", "counts", "forward_max", "forward_sum", "level"]
 
 Float = NDArray[np.float64]
 
 
+def level(log_likelihood: NDArray[np.floating], known: NDArray[np.bool_], target: Float) -> float:
+    """Fill `target` with the rows less their maximum; return the sum of the maxima, NaN where a value is not allowed.
+
+    Rows that are not `known` become 0, whatever they hold.
+    """
+    target[:] = log_likelihood
+    target[~known] = 0.0
+    top = target.max(axis=1)
+    if not (top < np.inf).all():
+        return np.nan
+    top[np.isneginf(top)] = 0.0
+    target -= top[:, None]
+    return float(top.sum())
+
+
 def forward_max(
-    log_initial: Float, log_transition: Float, log_first: Float, log_duration: Float, log_likelihood: Float
-) -> tuple[Float, Float]:
-    """Return `begin` (T, K) and `end` (T + 1, K) with the best segmentation in place of all."""
-    return _forward(log_initial, log_transition, log_first, log_duration, log_likelihood, np.maximum)
+    log_initial: Float,
+    log_transition: Float,
+    log_first: Float,
+    log_duration: Float,
+    log_likelihood: Float,
+    begin: Float,
+    end: Float,
+) -> None:
+    """Fill `begin` (T, K) and `end` (T + 1, K) with the best segmentation in place of all."""
+    _forward(log_initial, log_transition, log_first, log_duration, log_likelihood, begin, end, np.maximum)
 
 
 def forward_sum(
-    log_initial: Float, log_transition: Float, log_first: Float, log_duration: Float, log_likelihood: Float
-) -> tuple[Float, Float]:
-    """Return `begin` (T, K) and `end` (T + 1, K), summed over all segmentations."""
-    return _forward(log_initial, log_transition, log_first, log_duration, log_likelihood, np.logaddexp)
-
-
-def counts(
-    begin: Float,
-    log_after: Float,
+    log_initial: Float,
+    log_transition: Float,
+    log_first: Float,
     log_duration: Float,
     log_likelihood: Float,
-    log_total: float,
-) -> Float:
+    begin: Float,
+    end: Float,
+    exponent: NDArray[np.int64],
+) -> int:
+    """Fill `begin`, `end` and `exponent` for all segmentations; return how many sums were taken again: none."""
+    exponent[:] = 0
+    _forward(log_initial, log_transition, log_first, log_duration, log_likelihood, begin, end, np.logaddexp)
+    return 0
+
+
+def combine(
+    begin: Float, later_begin: Float, begin_shift: Float, end: Float, later_end: Float, end_shift: Float, state: Float
+) -> None:
+    """Turn `begin` and `end` into probabilities in place, and fill `state` from them; all (T, K), shifts (T,).
+
+    Each is the product of what came before and what comes `later`; the shifts take account of their exponents and of
+    the total.
+    """
+    for weight, later, shift in ((begin, later_begin, begin_shift), (end, later_end, end_shift)):
+        weight += later
+        weight += shift[:, None]
+        np.exp(weight, out=weight)
+    # In a state is who came to it and has not left.
+    np.cumsum(begin, axis=0, out=state)
+    state[1:] -= np.cumsum(end[:-1], axis=0)
+    np.clip(state, 0.0, 1.0, out=state)
+
+
+def counts(begin: Float, log_after: Float, probable: Float, log_duration: Float, log_likelihood: Float) -> Float:
     """Return the expected number of segments of each state and duration, (K, D).
 
-    `log_after[t, k]` (T + 1, K) is the log weight of what follows a segment of k that ends just before t.
+    `log_after[t, k]` (T, K) is the log weight of what follows a segment of k whose last step is t, less the logarithm
+    of the total; `probable[t, k]` is the log probability that a segment of k begins at t.
     """
     steps, longest = len(begin), log_duration.shape[1]
     expected = np.zeros(log_duration.shape)
     for t in range(steps):
         span = min(longest, steps - t)
         segment = begin[t] + np.cumsum(log_likelihood[t : t + span], axis=0) + log_duration.T[:span]
-        expected[:, :span] += np.exp(segment + log_after[t + 1 : t + 1 + span] - log_total).T
+        expected[:, :span] += np.exp(segment + log_after[t : t + span]).T
     return expected
 
 
@@ -59,12 +105,13 @@ def _forward(
     log_first: Float,
     log_duration: Float,
     log_likelihood: Float,
+    begin: Float,
+    end: Float,
     add: np.ufunc,
-) -> tuple[Float, Float]:
-    steps, states = log_likelihood.shape
+) -> None:
+    steps = len(log_likelihood)
     longest = log_duration.shape[1]
-    begin = np.empty((steps, states))
-    end = np.full((steps + 1, states), -np.inf)
+    end[:] = -np.inf
     begin[0] = log_initial
     for t in range(steps):
         if t:
@@ -73,4 +120,3 @@ def _forward(
         duration = log_duration if t else log_first
         segment = begin[t] + np.cumsum(log_likelihood[t : t + span], axis=0) + duration.T[:span]
         end[t + 1 : t + 1 + span] = add(end[t + 1 : t + 1 + span], segment)
-    return begin, end

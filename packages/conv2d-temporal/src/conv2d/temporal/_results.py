@@ -62,7 +62,9 @@ class ExpectedCounts:
         Of changes from the row's state to the column's.
     durations : float64, shape (K, D) or (B, K, D)
         Of completed segments of each state and duration; column d - 1 for d steps. A segment cut off by right
-        censoring is not counted.
+        censoring is not counted, nor one cut off by left censoring.
+    unfinished : float64, same shape
+        Of last segments cut off by right censoring, by the number of steps seen; 0 where there is no such censoring.
     log_likelihood : float64, shape () or (B,)
         Log probability of the data.
     """
@@ -70,4 +72,5 @@ class ExpectedCounts:
     initial: Float
     transitions: Float
     durations: Float
+    unfinished: Float
     log_likelihood: Float

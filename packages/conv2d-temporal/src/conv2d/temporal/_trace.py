@@ -7,13 +7,21 @@ Float = NDArray[np.float64]
 
 
 def backtrace(
-    begin: Float, end: Float, log_transition: Float, log_duration: Float, log_last: Float, log_likelihood: Float
+    begin: Float,
+    end: Float,
+    log_transition: Float,
+    log_first: Float,
+    log_duration: Float,
+    log_last: Float,
+    log_only: Float,
+    log_likelihood: Float,
 ) -> tuple[NDArray[np.int32], float]:
     """Return the best path and its score.
 
-    `begin[t, k]` is the best score of a segment of k beginning at t, `end[t, k]` of one ending just before t; the last
-    segment lasts d steps with `log_last[k, d - 1]`. Only the argmax along the path is found again, so no pointers
-    were stored. Of equal scores the shorter last segment and the lower state win.
+    `begin[t, k]` is the best score of a segment of k beginning at t, `end[t, k]` of one ending just before t. Of the
+    durations, `log_first` are of a segment that begins the sequence, `log_last` of one that ends it, `log_only` of one
+    that does both. Only the argmax along the path is found again, so no pointers were stored. Of equal scores the
+    shorter last segment and the lower state win.
     """
     steps, states = log_likelihood.shape
     longest = log_duration.shape[1]
@@ -25,7 +33,8 @@ def backtrace(
         total = 0.0
         for d in range(1, min(longest, steps) + 1):
             total += log_likelihood[steps - d, k]
-            candidate = begin[steps - d, k] + total + log_last[k, d - 1]
+            lasting = log_only[k, d - 1] if d == steps else log_last[k, d - 1]
+            candidate = begin[steps - d, k] + total + lasting
             if candidate > score:
                 score, state, duration = candidate, k, d
     if score == -np.inf:
@@ -47,6 +56,7 @@ def backtrace(
         total = 0.0
         for d in range(1, min(longest, stop) + 1):
             total += log_likelihood[stop - d, state]
-            candidate = begin[stop - d, state] + total + log_duration[state, d - 1]
+            lasting = log_first[state, d - 1] if d == stop else log_duration[state, d - 1]
+            candidate = begin[stop - d, state] + total + lasting
             if candidate > best:
                 best, duration = candidate, d
