@@ -85,8 +85,8 @@ def score(name: str, data: Path) -> dict[str, Any]:
     inputs, predicted = one_hot(numbers, sizes), np.zeros(len(y), np.int64)
     for train, test in GroupKFold(FOLDS[name]).split(x, y, groups):
         predicted[test] = LogisticRegression(C=0.03, max_iter=300).fit(inputs[train], y[train]).predict(inputs[test])
-    right = np.asarray(predicted == y)
-    by_subject = np.array([right[np.flatnonzero(groups == subject)].mean() for subject in np.unique(groups)])
+    right: np.ndarray = np.equal(predicted, y)
+    by_subject = np.array([right[np.equal(groups, subject)].mean() for subject in np.unique(groups)])
     recorded = x.reshape(len(x), 3, -1).any((0, 2))
     present = np.repeat([bool(recorded[sensor]) for _, sensor in GROUPS], 8)[: numbers.shape[1]]
     used = np.array([len(np.unique(column)) for column in numbers.T])

@@ -58,7 +58,8 @@ class VectorQuantizerEMA2D(nn.Module):
     Notes
     -----
     With an initialised process group, statistics are summed over all processes, and what is drawn is drawn by the first, so
-    all hold the same codebook; each must bring a batch that is not empty. Everything that is not a parameter is a buffer and travels in the checkpoint.
+    all hold the same codebook; each must bring a batch that is not empty. Everything that is not a parameter is a buffer and
+    travels in the checkpoint.
 
     Raises
     ------
