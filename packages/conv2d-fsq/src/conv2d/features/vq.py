@@ -87,6 +87,15 @@ class VectorQuantizerEMA2D(nn.Module):
     pending_batches: Tensor
     updates: Tensor
     started: Tensor
+    num_codes: int
+    code_dim: int
+    decay: float
+    commitment_cost: float
+    epsilon: float
+    cosine: bool
+    revive_below: float
+    accumulation_steps: int
+    seed: int
 
     def __init__(
         self,
@@ -119,10 +128,15 @@ class VectorQuantizerEMA2D(nn.Module):
                 "commitment_cost must not be negative, epsilon must be positive and revive_below in [0, 1), got "
                 f"{commitment_cost!r}, {epsilon!r} and {revive_below!r}."
             )
-        self.num_codes, self.code_dim = num_codes, code_dim
-        self.decay, self.commitment_cost, self.epsilon = decay, commitment_cost, epsilon
-        self.cosine, self.revive_below = cosine, revive_below
-        self.accumulation_steps, self.seed = accumulation_steps, seed
+        self.num_codes = num_codes
+        self.code_dim = code_dim
+        self.decay = decay
+        self.commitment_cost = commitment_cost
+        self.epsilon = epsilon
+        self.cosine = cosine
+        self.revive_below = revive_below
+        self.accumulation_steps = accumulation_steps
+        self.seed = seed
         codes = torch.randn(num_codes, code_dim, generator=torch.Generator().manual_seed(seed))
         codes = F.normalize(codes, dim=1) if cosine else codes
         for name, tensor in (
