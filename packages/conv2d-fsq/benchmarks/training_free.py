@@ -79,21 +79,21 @@ def one_hot(numbers: np.ndarray, sizes: np.ndarray) -> csr_matrix:
 def score(name: str, data: Path) -> dict[str, Any]:
     x, y, groups = windows(name, data)
     codes = encode_fsq(x, LEVELS, TOKENS).codes
-    place = np.cumprod([1, *LEVELS[:-1]])
+    place = np.array([1, LEVELS[0], LEVELS[0] * LEVELS[1]])
     numbers = (codes[..., None] // place % np.array(LEVELS)).reshape(len(x), -1)
     sizes = np.tile(LEVELS, TOKENS)
     inputs, predicted = one_hot(numbers, sizes), np.zeros(len(y), np.int64)
     for train, test in GroupKFold(FOLDS[name]).split(x, y, groups):
         predicted[test] = LogisticRegression(C=0.03, max_iter=300).fit(inputs[train], y[train]).predict(inputs[test])
-    right: np.ndarray = np.equal(predicted, y)
-    by_subject = np.array([right[np.equal(groups, subject)].mean() for subject in np.unique(groups)])
-    recorded = x.reshape(len(x), 3, -1).any((0, 2))
-    present = np.repeat([bool(recorded[sensor]) for _, sensor in GROUPS], 8)[: numbers.shape[1]]
+    subject = np.unique(groups, return_inverse=True)[1]
+    by_subject = np.bincount(subject, weights=predicted == y) / np.bincount(subject)
+    recorded = [bool(x[:, 3 * sensor : 3 * sensor + 3].any()) for sensor in range(3)]
+    present = np.repeat([recorded[sensor] for _, sensor in GROUPS], 8)[: numbers.shape[1]]
     used = np.array([len(np.unique(column)) for column in numbers.T])
     return {
         "windows": len(x),
         "subjects": len(by_subject),
-        "accuracy": round(float(right.mean()), 4),
+        "accuracy": round(float(np.mean(predicted == y)), 4),
         "random forest": FOREST[name],
         "subject mean": round(float(by_subject.mean()), 4),
         "subject sd": round(float(by_subject.std()), 4),

@@ -95,6 +95,64 @@ def test_gradient_is_that_of_the_published_bound() -> None:
     np.testing.assert_allclose(z.grad.numpy(), slope, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["8_6_5", "8_5_5_5", "7_5_5_5_5"])
+def test_symmetric_reference_vectors(name: str, shared: Callable[..., Path]) -> None:
+    with np.load(shared("vectors", f"fsq_{name}.npz"), allow_pickle=False) as reference:
+        levels, z = reference["levels"].tolist(), reference["z"]
+        n = np.array(levels)
+        place = (n - 1) * (np.tanh(z.astype(np.float64)) + 1) / 2 + 0.5  # floor of this is the level
+        far = np.abs(place - np.rint(place)).min(-1) > 1e-5  # where a float32 tanh cannot err
+        quantized, indices = fsq_quantize(z, levels, symmetric=True)
+        np.testing.assert_array_equal(indices[far], reference["symmetric_indices"][far])
+        np.testing.assert_allclose(quantized[far], reference["symmetric_codes"][far], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("levels", LEVEL_SETS, ids=str)
+def test_symmetric_levels_are_those_of_the_published_formula(levels: list[int]) -> None:
+    z = (np.random.default_rng(0).normal(size=(100_000, len(levels))) * 2).astype(np.float32)
+    z[:1] = 0.0  # on a boundary of every even number of levels, where floor takes the upper level
+    n = np.array(levels)
+    numbers = np.floor((n - 1) * (np.tanh(z.astype(np.float64)) + 1) / 2 + 0.5)
+    quantized, indices = fsq_quantize(z, levels, symmetric=True)
+    np.testing.assert_array_equal(indices, (numbers * np.cumprod([1, *levels[:-1]])).sum(-1))
+    np.testing.assert_allclose(quantized, 2 * numbers / (n - 1) - 1, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(values_to_indices(quantized, levels, symmetric=True), indices)
+    np.testing.assert_array_equal(indices_to_values(indices, levels, symmetric=True), quantized)
+    values, codes = FSQ(levels, symmetric=True)(torch.from_numpy(z))
+    np.testing.assert_array_equal(codes.numpy(), indices)
+    np.testing.assert_array_equal(values.numpy(), quantized)
+    extremes = np.full((2, len(levels)), 50, np.float32) * np.array([[-1], [1]], np.float32)
+    assert fsq_quantize(extremes, levels, symmetric=True)[0].tolist() == [[-1.0] * len(levels), [1.0] * len(levels)]
+
+
+def test_noise_takes_the_place_of_rounding_in_training_only() -> None:
+    levels = [8, 5]
+    noisy = FSQ(levels, symmetric=True, noise_dropout=0.5)
+    z = torch.randn(20_000, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    plain, codes = FSQ(levels, symmetric=True)(z)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        values, same = noisy.train()(z)
+    assert torch.equal(same, codes)
+    changed = values != plain
+    rate = changed.float().mean(0)
+    assert (rate - 0.5).abs().max() < 5 * (0.25 / 20_000) ** 0.5  # five standard errors
+    error = (values - torch.tanh(z)).detach()
+    step = 2 / (torch.tensor(levels) - 1)
+    assert (error[changed].abs() <= (step / 2).expand_as(error)[changed] + 1e-6).all()
+    spread = torch.stack([error[changed[:, i], i].std() * 12**0.5 / step[i] for i in range(2)])
+    assert (spread - 1).abs().max() < 0.05  # as wide as a level
+    values.sum().backward()
+    torch.testing.assert_close(z.grad, 1 - torch.tanh(z.detach()) ** 2, rtol=1e-5, atol=1e-6)
+    assert torch.equal(noisy.eval()(z)[0], plain)
+
+
+@pytest.mark.parametrize(("symmetric", "noise"), [(False, 0.5), (True, 1.0), (True, -0.1)])
+def test_noise_has_its_rules(symmetric: bool, noise: float) -> None:
+    with pytest.raises(ContractError, match="noise_dropout"):
+        FSQ([8, 6, 5], symmetric=symmetric, noise_dropout=noise)
+
+
 def test_every_code_is_reached() -> None:
     levels = [8, 6, 5]
     values = indices_to_values(np.arange(240), levels)

@@ -11,6 +11,7 @@ import typer
 from conv2d.packaging.cli import app as pack_app
 from conv2d_train._errors import RunError
 from conv2d_train._terminal import emit, figures_table, run_app, show, tell
+from conv2d_train.codebook_cli import app as codebook_app
 from conv2d_train.config import Experiment, load_config
 from conv2d_train.data_cli import app as data_app
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data", help="List, describe, simulate and convert recordings.")
+app.add_typer(codebook_app, name="codebook", help="Describe how a codebook is used, and compare two descriptions.")
 app.add_typer(pack_app, name="pack", help="Build, verify and list bundles.")
 
 CORES = os.cpu_count() or 1

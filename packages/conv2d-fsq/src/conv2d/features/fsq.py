@@ -4,6 +4,7 @@ References
 ----------
 .. [1] F. Mentzer, D. Minnen, E. Agustsson, M. Tschannen, "Finite Scalar Quantization: VQ-VAE Made Simple",
    arXiv:2309.15505, 2023.
+.. [2] J. D. Parker et al., "Scaling Transformers for Low-Bitrate High-Quality Speech Coding", arXiv:2411.19842, 2024, section 3.2.
 """
 
 # torch's own signatures are partly untyped.
@@ -63,6 +64,13 @@ class FSQ(nn.Module):
     ----------
     levels : sequence of int
         Levels per scalar, each at least 2, with at most 2**31 - 1 codes; ``[8, 6, 5]`` gives 240.
+    symmetric : bool
+        The variant of [2]_: bounds with ``tanh(z)`` alone, and an even number of levels reaches +1 as well as -1. It divides the
+        line otherwise than [1]_ for even levels: never mix the two in one codebook.
+    noise_dropout : float
+        In [0, 1), with ``symmetric`` only, as published: in training, each scalar is with this probability not rounded but given
+        uniform noise one level wide, ``tanh(z) + U(-1, 1) / (L - 1)``, so that what follows learns to do without exact levels.
+        The indices are those of the rounded scalars.
 
     Attributes
     ----------
@@ -70,6 +78,8 @@ class FSQ(nn.Module):
         As given.
     n_codes : int
         Product of the levels.
+    symmetric, noise_dropout
+        As given.
 
     Raises
     ------
@@ -79,6 +89,7 @@ class FSQ(nn.Module):
     References
     ----------
     .. [1] Mentzer et al. 2023, arXiv:2309.15505.
+    .. [2] Parker et al. 2024, arXiv:2411.19842.
 
     Examples
     --------
@@ -90,6 +101,8 @@ class FSQ(nn.Module):
 
     levels: tuple[int, ...]
     n_codes: int
+    symmetric: bool
+    noise_dropout: float
     half_width: Tensor
     basis: Tensor
     sizes: Tensor
@@ -97,9 +110,15 @@ class FSQ(nn.Module):
     slope: Tensor
     table: Tensor | None
 
-    def __init__(self, levels: Sequence[int]) -> None:
+    def __init__(self, levels: Sequence[int], *, symmetric: bool = False, noise_dropout: float = 0.0) -> None:
         super().__init__()
-        constants = check_levels(levels)
+        constants = check_levels(levels, symmetric)
+        if not 0 <= noise_dropout < 1 or (noise_dropout > 0 and not symmetric):
+            raise ContractError(
+                f"noise_dropout must be in [0, 1), and goes with symmetric=True only, got {noise_dropout!r} with symmetric={symmetric}."
+            )
+        self.symmetric = constants.symmetric
+        self.noise_dropout = noise_dropout
         self._constants = constants
         self.levels = constants.levels
         self.n_codes = constants.n_codes
@@ -118,7 +137,8 @@ class FSQ(nn.Module):
 
     def extra_repr(self) -> str:
         """Return the levels, for ``print(module)``."""
-        return f"levels={list(self.levels)}, n_codes={self.n_codes}"
+        variant = f", symmetric=True, noise_dropout={self.noise_dropout}" if self.symmetric else ""
+        return f"levels={list(self.levels)}, n_codes={self.n_codes}{variant}"
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Quantise.
@@ -146,6 +166,9 @@ class FSQ(nn.Module):
                 f"{list(self.levels)}, got {z.dtype} with shape {tuple(z.shape)}."
             )
         quantized, indices = self._quantize(z.detach())
+        if self.training and self.noise_dropout > 0:
+            noisy = torch.tanh(z.detach()) + (torch.rand_like(z) - 0.5) / self.half_width
+            quantized = torch.where(torch.rand_like(z) < self.noise_dropout, noisy, quantized)
         if z.requires_grad and torch.is_grad_enabled():
             quantized = cast("Tensor", _StraightThrough.apply(z, quantized, self.shift, self.slope))
         return quantized, indices

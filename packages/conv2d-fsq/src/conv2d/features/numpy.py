@@ -44,7 +44,12 @@ def _checked(found: Quantized, size: int) -> Quantized:
 
 
 def fsq_indices(
-    z: NDArray[np.float32], levels: Sequence[int], axis: int = -1, out: NDArray[np.int32] | None = None
+    z: NDArray[np.float32],
+    levels: Sequence[int],
+    axis: int = -1,
+    out: NDArray[np.int32] | None = None,
+    *,
+    symmetric: bool = False,
 ) -> NDArray[np.int32]:
     """Quantise vectors to code indices.
 
@@ -58,6 +63,8 @@ def fsq_indices(
         The axis of the n scalars, if it is not the last. Maps (B, n, T) with ``axis=1`` are read as they lie, and fastest.
     out : ndarray of int32, shape (...), optional
         C-contiguous array to fill and return: a loop over large batches then asks for no memory.
+    symmetric : bool
+        Use the symmetric variant (see :class:`conv2d.features.FSQ`); its codes are another codebook.
 
     Returns
     -------
@@ -75,7 +82,7 @@ def fsq_indices(
     >>> fsq_indices(np.zeros((2, 3), np.float32), [8, 6, 5])
     array([124, 124], dtype=int32)
     """
-    table = check_levels(levels)
+    table = check_levels(levels, symmetric)
     _check_vectors("z", z, table, axis)
     axis %= z.ndim
     shape = z.shape[:axis] + z.shape[axis + 1 :]
@@ -88,7 +95,7 @@ def fsq_indices(
 
 
 def fsq_quantize(
-    z: NDArray[np.float32], levels: Sequence[int], axis: int = -1
+    z: NDArray[np.float32], levels: Sequence[int], axis: int = -1, *, symmetric: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Quantise vectors to values in [-1, 1] and to code indices.
 
@@ -100,6 +107,8 @@ def fsq_quantize(
         The n levels.
     axis : int
         The axis of the n scalars, if it is not the last.
+    symmetric : bool
+        Use the symmetric variant (see :class:`conv2d.features.FSQ`); its codes are another codebook.
 
     Returns
     -------
@@ -120,13 +129,15 @@ def fsq_quantize(
     >>> quantized, indices
     (array([[-1.,  0.,  1.]], dtype=float32), array([216], dtype=int32))
     """
-    table = check_levels(levels)
+    table = check_levels(levels, symmetric)
     _check_vectors("z", z, table, axis)
     found = _checked(quantize(z, table, axis, values=True), z.size)
     return cast("NDArray[np.float32]", found.values), found.codes
 
 
-def indices_to_values(indices: NDArray[np.integer], levels: Sequence[int]) -> NDArray[np.float32]:
+def indices_to_values(
+    indices: NDArray[np.integer], levels: Sequence[int], *, symmetric: bool = False
+) -> NDArray[np.float32]:
     """Return the quantised vectors that stand behind code indices.
 
     Parameters
@@ -135,6 +146,8 @@ def indices_to_values(indices: NDArray[np.integer], levels: Sequence[int]) -> ND
         Codes in ``[0, prod(levels))``.
     levels : sequence of int
         The n levels.
+    symmetric : bool
+        Use the symmetric variant (see :class:`conv2d.features.FSQ`); its codes are another codebook.
 
     Returns
     -------
@@ -152,7 +165,7 @@ def indices_to_values(indices: NDArray[np.integer], levels: Sequence[int]) -> ND
     >>> indices_to_values(np.array([124]), [8, 6, 5])
     array([[0., 0., 0.]], dtype=float32)
     """
-    table = check_levels(levels)
+    table = check_levels(levels, symmetric)
     if indices.dtype.kind not in "iu" or (indices.size and not 0 <= indices.min() <= indices.max() < table.n_codes):
         span = f"{indices.min()}..{indices.max()}" if indices.size else "nothing"
         raise ContractError(
@@ -164,7 +177,9 @@ def indices_to_values(indices: NDArray[np.integer], levels: Sequence[int]) -> ND
     return (numbers.astype(np.float32) - table.half_width) / table.half_width
 
 
-def values_to_indices(values: NDArray[np.float32], levels: Sequence[int]) -> NDArray[np.int32]:
+def values_to_indices(
+    values: NDArray[np.float32], levels: Sequence[int], *, symmetric: bool = False
+) -> NDArray[np.int32]:
     """Return the code indices of quantised vectors; the inverse of :func:`indices_to_values`.
 
     Parameters
@@ -173,6 +188,8 @@ def values_to_indices(values: NDArray[np.float32], levels: Sequence[int]) -> NDA
         Quantised values as :func:`fsq_quantize` returns them.
     levels : sequence of int
         The n levels.
+    symmetric : bool
+        Use the symmetric variant (see :class:`conv2d.features.FSQ`); its codes are another codebook.
 
     Returns
     -------
@@ -190,13 +207,13 @@ def values_to_indices(values: NDArray[np.float32], levels: Sequence[int]) -> NDA
     >>> values_to_indices(np.zeros((1, 3), np.float32), [8, 6, 5])
     array([124], dtype=int32)
     """
-    table = check_levels(levels)
+    table = check_levels(levels, symmetric)
     _check_vectors("values", values, table)
     scaled = values * table.half_width + table.half_width
     numbers = np.rint(scaled)
     if not ((np.abs(scaled - numbers) < 1e-3) & (numbers >= 0) & (numbers < np.array(table.levels))).all():
         raise ContractError(
-            f"values must be quantised values of levels {list(table.levels)}, (level - L//2) / (L//2); "
+            f"values must be quantised values of levels {list(table.levels)}, (level - h) / h with h = {table.half_width.tolist()}; "
             "some lie between the levels. Quantise first (fsq_quantize)."
         )
     return (numbers.astype(np.int32) * table.basis).sum(-1, dtype=np.int32)
