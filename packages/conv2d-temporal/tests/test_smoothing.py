@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -16,6 +16,7 @@ from conv2d.temporal import (
     ModeFilterPolicy,
     Pipeline,
     SmoothingPolicy,
+    _backend,
     dwell_steps,
 )
 
@@ -320,3 +321,33 @@ def test_bad_parameters_are_named(build, error: type[Exception], message: str) -
 @given(st.integers(1, 10_000), st.integers(1, 1000))
 def test_dwell_steps_is_the_exact_ceiling(dwell_ms: int, hop_ms: int) -> None:
     assert dwell_steps(dwell_ms / 1000, hop_ms / 1000) == -(-dwell_ms // hop_ms)
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the compiled path for short sequences, too."""
+    monkeypatch.setattr(_backend, "_LONG", 1)
+
+
+@pytest.mark.usefixtures("compiled")
+@given(st.lists(sequences(), min_size=1, max_size=3), st.integers(1, 8), st.sampled_from([1, 3, 5, 7, 9, 31]))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_compiled_smoothing_is_the_oracle(rows: list[NDArray[np.int32]], min_dwell: int, window_size: int) -> None:
+    steps = min(len(row) for row in rows)
+    batch = np.stack([row[:steps] for row in rows])
+    modes, dwells = ModeFilterPolicy(window_size).smooth(batch), MinDwellPolicy(min_dwell).smooth(batch)
+    for row, by_mode, by_dwell in zip(batch.tolist(), modes, dwells, strict=True):
+        assert by_mode.tolist() == oracle_mode(row, window_size)
+        assert by_dwell.tolist() == oracle_dwell(row, min_dwell)
+
+
+def test_long_batches_are_smoothed_alike_compiled_and_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    labels = np.repeat(rng.integers(-1, 6, (4, 9000)), 8, axis=1).astype(np.int32)
+    labels = np.where(rng.random(labels.shape) < 0.2, rng.integers(0, 6, labels.shape), labels).astype(np.int32)
+    for policy in (ModeFilterPolicy(9), MinDwellPolicy(6), MedianHysteresisPolicy()):
+        results = []
+        for long in (1, labels.size + 1):
+            monkeypatch.setattr(_backend, "_LONG", long)
+            results.append(policy.smooth(labels))
+        assert np.array_equal(*results)

@@ -7,21 +7,29 @@ has one method, ``smooth(labels, probabilities=None)``, and returns the same sha
 from conv2d.temporal import durations
 from conv2d.temporal._dwell import MinDwellPolicy
 from conv2d.temporal._hsmm import HSMM
+from conv2d.temporal._hsmm_policy import HSMMPolicy
 from conv2d.temporal._hysteresis import HysteresisPolicy
+from conv2d.temporal._learn import Fit, fit, fit_supervised
 from conv2d.temporal._mode import ModeFilterPolicy
+from conv2d.temporal._online import OnlineHSMM, OnlineState
 from conv2d.temporal._policy import Pipeline, SmoothingPolicy, dwell_steps
 from conv2d.temporal._results import ExpectedCounts, ImpossibleSequenceError, Posteriors, Viterbi
+from conv2d.temporal._sample import sample, score
 from conv2d.temporal._segments import Segment, from_segments, to_segments
 from conv2d.temporal.median import MedianHysteresisPolicy
 
 __all__ = [
     "HSMM",
     "ExpectedCounts",
+    "Fit",
+    "HSMMPolicy",
     "HysteresisPolicy",
     "ImpossibleSequenceError",
     "MedianHysteresisPolicy",
     "MinDwellPolicy",
     "ModeFilterPolicy",
+    "OnlineHSMM",
+    "OnlineState",
     "Pipeline",
     "Posteriors",
     "Segment",
@@ -29,6 +37,10 @@ __all__ = [
     "Viterbi",
     "durations",
     "dwell_steps",
+    "fit",
+    "fit_supervised",
     "from_segments",
+    "sample",
+    "score",
     "to_segments",
 ]

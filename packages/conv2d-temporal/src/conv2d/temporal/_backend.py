@@ -2,12 +2,17 @@
 
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
+Labels = NDArray[np.int32]
+
+# Loading numba takes a second; numpy smooths this many steps in a fraction of that.
+_LONG = 1 << 18
 
 
 class Kernels(Protocol):
@@ -78,13 +83,39 @@ class Kernels(Protocol):
         ...
 
 
+class SmoothingKernels(Protocol):
+    """The smoothing of long batches."""
+
+    def mode(self, flat: Labels, row_length: int, window: int, top: int, target: Labels) -> None:
+        """Fill `target` with the mode filter of the rows."""
+        ...
+
+    def dwell(self, flat: Labels, row_length: int, shortest: int, target: Labels) -> None:
+        """Fill `target` with the rows without short inner runs."""
+        ...
+
+
 @cache
 def kernels() -> Kernels:
     """Return the kernel module in use."""
+    module = _compiled("_kernels_numba") or import_module("conv2d.temporal._kernels_numpy")
+    return cast("Kernels", module)
+
+
+def smoothing_kernels(steps: int) -> SmoothingKernels | None:
+    """Return the compiled smoothing, where it is installed and `steps` are enough to repay loading it."""
+    return _compiled_smoothing() if steps >= _LONG else None
+
+
+@cache
+def _compiled_smoothing() -> SmoothingKernels | None:
+    return cast("SmoothingKernels | None", _compiled("_smooth_numba"))
+
+
+def _compiled(name: str) -> ModuleType | None:
     try:
-        module = import_module("conv2d.temporal._kernels_numba")
+        return import_module(f"conv2d.temporal.{name}")
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in ("numba", "llvmlite"):
             raise
-        module = import_module("conv2d.temporal._kernels_numpy")
-    return cast("Kernels", module)
+        return None

@@ -12,7 +12,10 @@ _INT32 = np.iinfo(np.int32)
 
 
 def check_labels(labels: ArrayLike) -> Labels:
-    """Return `labels` as an int32 array of shape (T,) or (B, T), or say what is wrong with it."""
+    """Return `labels` as an int32 array of shape (T,) or (B, T), or say what is wrong with it.
+
+    It may be the caller's own array: not to be written to, or given back.
+    """
     array = np.asarray(labels)
     if not np.issubdtype(array.dtype, np.integer):
         raise TypeError(
@@ -23,12 +26,13 @@ def check_labels(labels: ArrayLike) -> Labels:
         raise ValueError(
             f"labels must have shape (T,) or (B, T), got {array.shape}: one label per step, -1 for a step to ignore."
         )
-    if array.size and (array.min() < -1 or array.max() > _INT32.max):
+    too_large = array.dtype != np.int32 and array.size and array.max() > _INT32.max
+    if array.size and (too_large or array.min() < -1):
         raise ValueError(
             f"labels must lie in 0..{_INT32.max}, or be -1 for a step to ignore; got values from {array.min()} to "
             f"{array.max()}."
         )
-    return array.astype(np.int32)
+    return array.astype(np.int32, copy=False)
 
 
 def check_probabilities(probabilities: ArrayLike, labels: Labels) -> Probabilities:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from conv2d.temporal._backend import smoothing_kernels
 from conv2d.temporal._check import Labels, check_at_least, check_labels, check_probabilities
 from conv2d.temporal._runs import Runs, find_runs
 
@@ -67,6 +68,10 @@ class MinDwellPolicy:
 
 def enforce_dwell(labels: Labels, min_dwell: int) -> Labels:
     """Smooth checked labels; see `MinDwellPolicy`."""
+    if compiled := smoothing_kernels(labels.size):
+        target = np.empty(labels.shape, dtype=np.int32)
+        compiled.dwell(labels.reshape(-1), labels.shape[-1], min_dwell, target.reshape(-1))
+        return target
     runs = find_runs(labels)
     while True:
         inner = runs.inner

@@ -135,6 +135,17 @@ class HSMM:
         """Longest duration D in steps."""
         return self.log_duration.shape[1]
 
+    def border_durations(self) -> tuple[Float, Float]:
+        """Return the log probabilities of the steps seen of a segment at the border of a sequence.
+
+        Returns
+        -------
+        first, last : float64, shape (K, D)
+            Column d - 1: that a first segment is seen for d steps, and that a last one is. Of a last one cut off, the
+            probability of lasting at least d.
+        """
+        return self._tables.first, self._tables.last
+
     def viterbi(
         self,
         log_likelihood: ArrayLike,

@@ -72,7 +72,8 @@ def tables(
 
 def survival(log_duration: Float) -> Float:
     """Return the log probability of lasting at least 1, 2, …, D steps."""
-    return np.ascontiguousarray(np.logaddexp.accumulate(log_duration[:, ::-1], axis=1)[:, ::-1])
+    from_longest: Float = np.logaddexp.accumulate(log_duration[:, ::-1], axis=1)
+    return np.ascontiguousarray(from_longest[:, ::-1])
 
 
 def frozen(array: Float) -> Float:
@@ -126,7 +127,8 @@ def backward(run: Kernels, model: Tables, evidence: Float) -> Backward:
     end, begin = _room(evidence)
     exponent = np.empty(steps + 1, dtype=np.int64)
     later = np.ascontiguousarray(evidence[::-1])
-    nothing = frozen(np.zeros(evidence.shape[1]))
+    # Written to by nobody, as the other parameters: another type would be compiled for again.
+    nothing = frozen(np.zeros_like(model.initial))
     run.forward_sum(nothing, model.transition_back, model.last, model.duration, later, end, begin, exponent)
     begin, end = begin[:0:-1], end[::-1]
     begin_exponent, end_exponent = exponent[:0:-1], exponent[-2::-1]

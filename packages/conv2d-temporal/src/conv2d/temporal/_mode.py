@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from conv2d.temporal._backend import smoothing_kernels
 from conv2d.temporal._check import Labels, check_at_least, check_labels, check_probabilities
 from conv2d.temporal._runs import Runs, find_runs
 
@@ -82,6 +83,11 @@ class ModeFilterPolicy:
 
 def mode_filter(labels: Labels, window_size: int) -> Labels:
     """Filter checked labels; see `ModeFilterPolicy`."""
+    # Counts are kept per label, so labels must not be far more than steps.
+    if (top := int(labels.max(initial=0))) <= labels.size and (compiled := smoothing_kernels(labels.size)):
+        target = np.empty(labels.shape, dtype=np.int32)
+        compiled.mode(labels.reshape(-1), labels.shape[-1], window_size, top, target.reshape(-1))
+        return target
     half = window_size // 2
     runs = find_runs(labels)
     flat = labels.reshape(-1)

@@ -87,6 +87,8 @@ class Pipeline:
             The smoothed labels.
         """
         smoothed = check_labels(labels)
+        if not self.policies:
+            return smoothed.copy()
         for policy in self.policies:
             smoothed = policy.smooth(smoothed, probabilities)
         return smoothed
