@@ -331,7 +331,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("compiled")
 @given(st.lists(sequences(), min_size=1, max_size=3), st.integers(1, 8), st.sampled_from([1, 3, 5, 7, 9, 31]))
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)  # compiles once
 def test_compiled_smoothing_is_the_oracle(rows: list[NDArray[np.int32]], min_dwell: int, window_size: int) -> None:
     steps = min(len(row) for row in rows)
     batch = np.stack([row[:steps] for row in rows])
