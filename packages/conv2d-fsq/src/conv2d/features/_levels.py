@@ -12,6 +12,7 @@ that an even number of levels reaches both ends. Its levels are intervals as wel
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -78,21 +79,18 @@ def check_levels(levels: Sequence[int], symmetric: bool = False) -> Levels:
         Cached: the same levels give the same object.
     """
     given: list[object] = list(levels)
-    if not given or any(isinstance(v, bool) or not isinstance(v, int | np.integer) or v < 2 for v in given):
+    fine = [(type(v) is int or isinstance(v, np.integer)) and v >= 2 for v in given]
+    if not fine or not all(fine):
         raise ContractError(
             f"levels must be one or more integers, each at least 2 (a scalar with one level carries nothing), got {given!r}."
         )
-    key = tuple(int(v) for v in levels)
-    if _product(key) > MAX_CODES:
+    key = tuple(map(int, levels))
+    if math.prod(key) > MAX_CODES:  # Python integers: no overflow to hide
         raise ContractError(
-            f"levels {list(key)} make {_product(key)} codes, but a code is int32 and holds at most {MAX_CODES}; "
+            f"levels {list(key)} make {math.prod(key)} codes, but a code is int32 and holds at most {MAX_CODES}; "
             "use fewer or smaller levels, or more tokens per window."
         )
     return _levels(key, bool(symmetric))
-
-
-def _product(values: tuple[int, ...]) -> int:
-    return functools.reduce(lambda a, b: a * b, values, 1)  # Python integers: no overflow to hide
 
 
 @functools.cache
