@@ -115,6 +115,7 @@ class SmoothingConfig(_Section):
 class AugmentConfig(_Section):
     """Training-time augmentation: what differs between two people who wear the same sensor."""
 
+    heading_deg: Annotated[float, Field(ge=0, le=180)] = 180.0
     rotation_deg: Annotated[float, Field(ge=0, le=180)] = 20.0
     scale: Annotated[float, Field(ge=0, lt=1)] = 0.1
     jitter: Annotated[float, Field(ge=0)] = 0.03
