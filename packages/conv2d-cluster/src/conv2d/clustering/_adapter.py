@@ -170,6 +170,6 @@ class ScikitLearnClusterer(SearchingClusterer[Foreign]):
         converged = not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
         own = np.unique(labels[labels >= 0])
         centers = np.array([table[labels == label].mean(axis=0) for label in own]).reshape(len(own), table.shape[1])
-        n_iter = getattr(model, "n_iter_", None)
-        steps = int(n_iter) if isinstance(n_iter, (int, np.integer)) else 1
-        return Foreign(steps, converged, model, own, centers, table, labels)
+        # Not every estimator counts its steps, and some count them otherwise than by a number.
+        steps = np.asarray(getattr(model, "n_iter_", 1))
+        return Foreign(int(steps) if steps.shape == () else 1, converged, model, own, centers, table, labels)

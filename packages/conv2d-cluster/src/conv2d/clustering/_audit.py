@@ -4,7 +4,7 @@ import hashlib
 import platform
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -50,18 +50,18 @@ def table_hash(table: Table) -> str:
     return hashlib.sha256(np.ascontiguousarray(table, dtype=table.dtype.newbyteorder("<")).data).hexdigest()
 
 
-def json_value(name: str, value: Any) -> Any:
+def json_value(name: str, value: object) -> Any:
     """Return a parameter as JSON: numbers, text, lists, and estimators by class and parameters."""
-    if isinstance(value, np.generic):
-        value = value.item()
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = cast("Any", value).tolist()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [json_value(name, item) for item in np.asarray(value).tolist()]
+    if isinstance(value, (list, tuple)):
+        return [json_value(name, item) for item in cast("list[Any]", value)]
     if hasattr(value, "get_params"):
-        params: dict[str, Any] = value.get_params(deep=False)
+        kind, params = type(value), cast("Any", value).get_params(deep=False)
         return {
-            "estimator": f"{type(value).__module__}.{type(value).__qualname__}",
+            "estimator": f"{kind.__module__}.{kind.__qualname__}",
             "params": {key: json_value(f"{name}.{key}", item) for key, item in params.items()},
         }
     raise TypeError(f"The parameter {name} = {value!r} has no form in JSON, so this fit cannot be audited.")

@@ -55,7 +55,8 @@ def counted(table: Table, n_codes: int, per_position: bool) -> SparseRows:
     """Return codes (N, P) as sparse counts: (N, P * n_codes), or (N, n_codes) where the position does not matter."""
     rows, positions = table.shape
     # scikit-learn wants 32-bit indices.
-    columns = (table + np.arange(positions) * n_codes if per_position else table).reshape(-1).astype(np.int32)
+    shift = np.arange(positions, dtype=np.int32) * (n_codes if per_position else 0)
+    columns = np.reshape(table + shift, -1).astype(np.int32)
     starts = np.arange(0, rows * positions + 1, positions, dtype=np.int32)
     width = positions * n_codes if per_position else n_codes
     return csr_array((np.ones(columns.size), columns, starts), shape=(rows, width))

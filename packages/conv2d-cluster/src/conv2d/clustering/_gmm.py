@@ -43,7 +43,7 @@ class GMMClusterer(SearchingClusterer[Gaussians]):
         How motifs are matched to earlier labels; see `match_labels`.
     n_init : int
         Number of starts: k-means fits, of which the one with the least inertia starts expectation maximisation. Above
-        10,000 rows the starts compete on so many, drawn at random.
+        5,000 rows the starts compete on so many, drawn at random.
     max_iter : int
         Iterations of expectation maximisation.
     tol : float

@@ -279,7 +279,8 @@ class HDPClusterer(TruncatedClusterer[SharedAtoms]):
         ValueError
             If features are not a finite (N, F) table.
         """
-        return named(self.component_motifs_, self._components.assign(self._grouped(features, groups)))
+        table = self._grouped(features, groups)
+        return named(self.component_motifs_, self._components.assign(table))
 
     def score(self, features: ArrayLike, y: object = None, *, groups: ArrayLike | None = None) -> float:
         """Return the mean log predictive density of the rows, in nats per point: the held-out likelihood.
@@ -299,8 +300,8 @@ class HDPClusterer(TruncatedClusterer[SharedAtoms]):
             Mean over the points of the log density with all parameters integrated out (a mixture of products of
             Student's t). A feature that was constant in the fit counts as if its unit were its scale.
         """
-        check_is_fitted(self)
-        return float(self._components.log_predictive(self._grouped(features, groups)).mean())
+        table = self._grouped(features, groups)
+        return float(self._components.log_predictive(table).mean())
 
     def audit(self, features: ArrayLike) -> dict[str, Any]:
         """Return the record of the fit, as JSON values, the groups with it; see `GMMClusterer.audit`."""

@@ -109,7 +109,7 @@ def infer(
     """Raise the bound from the responsibilities given, until a sweep gains less than `tol` a point."""
     n_groups = int(group.max()) + 1
     sums = statistics(points, group, n_groups, resp)
-    beta = _raised_beta(np.full(resp.shape[1], 1 / resp.shape[1]), sums.counts, alpha)
+    beta = _raised_beta(np.ones_like(sums.first[:, 0]) / len(sums.first), sums.counts, alpha)
     bounds: list[float] = []
     for sweep in range(max_iter):
         log_weight = digamma(np.maximum(alpha * beta + sums.counts, _TINY))

@@ -228,14 +228,17 @@ def _of_all(reference: Labels, refits: list[Labels]) -> Agreement:
 
 def _agreement(pairs: list[tuple[NDArray[Any], NDArray[Any]]], kept: list[bool]) -> Agreement:
     ari = [adjusted_rand_score(one, two) for one, two in pairs]
-    shared = [
-        float((one & two).sum() / (one | two).sum() if one.dtype == np.bool_ else np.mean(one == two))
-        for one, two in pairs
-    ]
     return Agreement(
         ari=float(np.mean(ari)),
         ari_low=float(np.quantile(ari, 0.1)),
         ami=float(np.mean([adjusted_mutual_info_score(one, two) for one, two in pairs])),
-        jaccard=float(np.mean(shared)),
+        jaccard=float(np.mean([_shared(one, two) for one, two in pairs])),
         kept=float(np.mean(kept)),
     )
+
+
+def _shared(one: NDArray[Any], two: NDArray[Any]) -> float:
+    """Return the points in both of two sets over those in either; of two labellings, the share of equal labels."""
+    if one.dtype != np.bool_:
+        return float(np.count_nonzero(one == two)) / len(one)
+    return np.count_nonzero(np.logical_and(one, two)) / np.count_nonzero(np.logical_or(one, two))

@@ -9,7 +9,7 @@ from conv2d.clustering._untyped import ConvergenceWarning, KMeans, SparseRows
 
 # With this many rows a start is as good as it gets: those that compete need no more (Bradley and Fayyad, "Refining
 # initial points for k-means clustering", ICML 1998).
-START_ROWS = 10_000
+START_ROWS = 5_000
 
 
 def best_start(
