@@ -31,7 +31,7 @@ def encoding(name: str, cache: Path | None = None) -> Encoding:
             "embeddings": result.embeddings.astype(np.float64),
             "codes": result.codes,
             "behaviour": windows.y,
-            "subject": np.array([str(subject) for subject in windows.subjects]),
+            "subject": np.array(windows.recording_subjects)[windows.recording],
         }
         if stored is None:
             return Encoding(**made)

@@ -76,7 +76,7 @@ def test_degenerate_input(kind: type[DirichletProcessClusterer | HDPClusterer]) 
     assert np.array_equal(kind(max_fit_points=200).fit_predict(features), truth)
     for name, value in (("max_clusters", 0), ("max_iter", 0), ("tol", -1.0), ("merge_distance", "l2")):
         with pytest.raises(ValueError, match=name):
-            kind(**{name: value}).fit(features)
+            kind().set_params(**{name: value}).fit(features)
     with pytest.raises(ValueError, match="concentration"):
         DirichletProcessClusterer(concentration=0.0).fit(features)
     with pytest.raises(ValueError, match="alpha"):

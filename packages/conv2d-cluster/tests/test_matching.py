@@ -4,7 +4,7 @@ import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -124,7 +124,7 @@ def test_no_assignment_has_a_larger_sum_by_any_measure(
 ) -> None:
     previous, current = pair
     points = np.random.default_rng(seed).normal(size=(previous.size, 2))
-    extra = {"features": points} if by == "centroid" else {}
+    extra: dict[str, Any] = {"features": points} if by == "centroid" else {}
     match = match_labels(previous, current, by=by, **extra)
     table = np.zeros((6, 6))
     for p, c in itertools.product(range(6), range(6)):

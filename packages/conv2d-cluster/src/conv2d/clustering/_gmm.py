@@ -14,10 +14,15 @@ from conv2d.clustering._selection import Criterion
 from conv2d.clustering._starts import best_start, start_rows
 from conv2d.clustering._untyped import ConvergenceWarning, GaussianMixture
 
-# A start need not have converged: expectation maximisation goes on from it.
-_START_ITERATIONS = 30
+# A start need not have converged, for expectation maximisation goes on from it; and a few iterations of that tell
+# which start is promising (Biernacki, Celeux and Govaert, "Choosing starting values for the EM algorithm", 2003).
+_KMEANS_ITERATIONS = 10
+_SHORT_RUN = 3
 # Variances of a start differ at most by this factor within a component, so that their inverse can be taken.
 _CONDITION = 1e10
+
+# Weights, means and inverse covariances.
+Start = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
 class GMMClusterer(SearchingClusterer[Gaussians]):
@@ -42,8 +47,8 @@ class GMMClusterer(SearchingClusterer[Gaussians]):
     matching : {"overlap", "iou", "centroid"}
         How motifs are matched to earlier labels; see `match_labels`.
     n_init : int
-        Number of starts: k-means fits, of which the one with the least inertia starts expectation maximisation. Above
-        5,000 rows the starts compete on so many, drawn at random.
+        Number of starts: short k-means fits, of which the one that is likeliest after three iterations of expectation
+        maximisation is taken. Above 3,000 rows the starts compete on so many, drawn at random.
     max_iter : int
         Iterations of expectation maximisation.
     tol : float
@@ -147,22 +152,7 @@ class GMMClusterer(SearchingClusterer[Gaussians]):
     def _fit_components(self, table: Features, k: int) -> Gaussians:
         if len(table) < 2:
             raise ValueError("A Gaussian needs at least 2 points, features has 1 row (n_samples = 1).")
-        weights, means, precisions = self._start(table, k)
-        model = GaussianMixture(
-            k,
-            covariance_type=self.covariance_type,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            reg_covar=self.reg_covar,
-            weights_init=weights,
-            means_init=means,
-            precisions_init=precisions,
-            random_state=self.random_state,
-        )
-        with warnings.catch_warnings():
-            # `converged` tells it, for the k that is taken and not for each one tried.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(table)
+        model = self._mixture(table, k, self._best_start(table, k), self.max_iter)
         return Gaussians(
             n_iter=int(model.n_iter_),
             converged=bool(model.converged_),
@@ -174,11 +164,38 @@ class GMMClusterer(SearchingClusterer[Gaussians]):
             factors=model.weights_,
         )
 
-    def _start(self, table: Features, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return weights, means and inverse covariances of the clusters of the best k-means start."""
+    def _mixture(self, table: Features, k: int, start: Start, max_iter: int) -> GaussianMixture:
+        weights, means, precisions = start
+        model = GaussianMixture(
+            k,
+            covariance_type=self.covariance_type,
+            max_iter=max_iter,
+            tol=self.tol,
+            reg_covar=self.reg_covar,
+            weights_init=weights,
+            means_init=means,
+            precisions_init=precisions,
+            random_state=self.random_state,
+        )
+        with warnings.catch_warnings():
+            # `converged` tells it, for the k that is taken and not for each one tried.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return model.fit(table)
+
+    def _best_start(self, table: Features, k: int) -> Start:
+        """Return the start that is likeliest after a few iterations."""
         rows = start_rows(table, self.random_state)
-        start = best_start(rows, k, n_init=self.n_init, max_iter=_START_ITERATIONS, seed=self.random_state)
-        # One point of every cluster is spare: none has the weight nought.
+        seeds = np.random.default_rng(self.random_state).integers(0, 2**31, self.n_init)
+        starts = [self._start(rows, k, int(seed)) for seed in seeds]
+        if len(starts) == 1:
+            return starts[0]
+        tried = [self._mixture(rows, k, start, _SHORT_RUN) for start in starts]
+        return starts[int(np.argmax([model.lower_bound_ for model in tried]))]
+
+    def _start(self, rows: Features, k: int, seed: int) -> Start:
+        """Return weights, means and inverse covariances of the clusters of a k-means fit."""
+        start = best_start(rows, k, n_init=1, max_iter=_KMEANS_ITERATIONS, seed=seed)
+        # Every cluster gets one point more than it has: none has the weight nought.
         weights = np.bincount(start.labels_, minlength=k) + 1.0
         weights /= weights.sum()
         means = start.cluster_centers_

@@ -13,7 +13,7 @@ from conv2d.clustering._components import Components
 from conv2d.clustering._matching import Measure
 from conv2d.clustering._search import SearchingClusterer
 from conv2d.clustering._selection import Criterion
-from conv2d.clustering._starts import best_start, start_rows
+from conv2d.clustering._starts import START_ITERATIONS, best_start, start_rows
 from conv2d.clustering._untyped import (
     ConvergenceWarning,
     KMeans,
@@ -66,7 +66,7 @@ class KMeansClusterer(SearchingClusterer[Centroids]):
     matching : {"overlap", "iou", "centroid"}
         How motifs are matched to earlier labels; see `match_labels`.
     n_init : int
-        Number of starts; the one with the least inertia is kept. Above 5,000 rows the starts compete on so many,
+        Number of starts; the one with the least inertia is kept. Above 3,000 rows the starts compete on so many,
         drawn at random, and the best goes on with all rows.
     max_iter : int
         Iterations of one start.
@@ -185,7 +185,8 @@ class KMeansClusterer(SearchingClusterer[Centroids]):
 
     def _fit_components(self, table: Features, k: int) -> Centroids:
         rows = start_rows(table, self.random_state)
-        model = best_start(rows, k, n_init=self.n_init, max_iter=self.max_iter, tol=self.tol, seed=self.random_state)
+        limit = self.max_iter if rows is table else START_ITERATIONS
+        model = best_start(rows, k, n_init=self.n_init, max_iter=limit, tol=self.tol, seed=self.random_state)
         if rows is not table:
             centers, max_iter, seed = model.cluster_centers_, self.max_iter, self.random_state
             if len(table) > self.max_fit_points:

@@ -79,6 +79,7 @@ if TYPE_CHECKING:
         precisions_cholesky_: Float
         n_iter_: int
         converged_: bool
+        lower_bound_: float
 
         def __init__(
             self,
