@@ -1,7 +1,7 @@
 """Gaussian-mixture motifs."""
 
 import warnings
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,16 @@ from conv2d.clustering._selection import Criterion
 from conv2d.clustering._starts import best_start, start_rows
 from conv2d.clustering._untyped import ConvergenceWarning, GaussianMixture
 
-# A start need not have converged, for expectation maximisation goes on from it; and a few iterations of that tell
-# which start is promising (Biernacki, Celeux and Govaert, "Choosing starting values for the EM algorithm", 2003).
+# A start need not have converged, for expectation maximisation goes on from it.
 _KMEANS_ITERATIONS = 10
-_SHORT_RUN = 3
 # Variances of a start differ at most by this factor within a component, so that their inverse can be taken.
 _CONDITION = 1e10
 
-# Weights, means and inverse covariances.
-Start = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+
+class _Start(NamedTuple):
+    weights: NDArray[np.float64]
+    means: NDArray[np.float64]
+    precisions: NDArray[np.float64]
 
 
 class GMMClusterer(SearchingClusterer[Gaussians]):
@@ -47,8 +48,8 @@ class GMMClusterer(SearchingClusterer[Gaussians]):
     matching : {"overlap", "iou", "centroid"}
         How motifs are matched to earlier labels; see `match_labels`.
     n_init : int
-        Number of starts: short k-means fits, of which the one that is likeliest after three iterations of expectation
-        maximisation is taken. Above 3,000 rows the starts compete on so many, drawn at random.
+        Number of starts: short k-means fits, of which the likeliest as a mixture is taken. Above 3,000 rows the starts
+        compete on so many, drawn at random.
     max_iter : int
         Iterations of expectation maximisation.
     tol : float
@@ -152,7 +153,22 @@ class GMMClusterer(SearchingClusterer[Gaussians]):
     def _fit_components(self, table: Features, k: int) -> Gaussians:
         if len(table) < 2:
             raise ValueError("A Gaussian needs at least 2 points, features has 1 row (n_samples = 1).")
-        model = self._mixture(table, k, self._best_start(table, k), self.max_iter)
+        start = self._best_start(table, k)
+        model = GaussianMixture(
+            k,
+            covariance_type=self.covariance_type,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            reg_covar=self.reg_covar,
+            weights_init=start.weights,
+            means_init=start.means,
+            precisions_init=start.precisions,
+            random_state=self.random_state,
+        )
+        with warnings.catch_warnings():
+            # `converged` tells it, for the k that is taken and not for each one tried.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(table)
         return Gaussians(
             n_iter=int(model.n_iter_),
             converged=bool(model.converged_),
@@ -164,35 +180,21 @@ class GMMClusterer(SearchingClusterer[Gaussians]):
             factors=model.weights_,
         )
 
-    def _mixture(self, table: Features, k: int, start: Start, max_iter: int) -> GaussianMixture:
-        weights, means, precisions = start
-        model = GaussianMixture(
-            k,
-            covariance_type=self.covariance_type,
-            max_iter=max_iter,
-            tol=self.tol,
-            reg_covar=self.reg_covar,
-            weights_init=weights,
-            means_init=means,
-            precisions_init=precisions,
-            random_state=self.random_state,
-        )
-        with warnings.catch_warnings():
-            # `converged` tells it, for the k that is taken and not for each one tried.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return model.fit(table)
-
-    def _best_start(self, table: Features, k: int) -> Start:
-        """Return the start that is likeliest after a few iterations."""
+    def _best_start(self, table: Features, k: int) -> "_Start":
+        """Return the likeliest start."""
         rows = start_rows(table, self.random_state)
         seeds = np.random.default_rng(self.random_state).integers(0, 2**31, self.n_init)
         starts = [self._start(rows, k, int(seed)) for seed in seeds]
-        if len(starts) == 1:
-            return starts[0]
-        tried = [self._mixture(rows, k, start, _SHORT_RUN) for start in starts]
-        return starts[int(np.argmax([model.lower_bound_ for model in tried]))]
+        return starts[0] if len(starts) == 1 else max(starts, key=lambda start: self._likelihood(rows, start))
 
-    def _start(self, rows: Features, k: int, seed: int) -> Start:
+    def _likelihood(self, rows: Features, start: "_Start") -> float:
+        model = GaussianMixture(len(start.weights), covariance_type=self.covariance_type)
+        model.weights_, model.means_ = start.weights, start.means
+        diagonal = self.covariance_type == "diag"
+        model.precisions_cholesky_ = np.sqrt(start.precisions) if diagonal else np.linalg.cholesky(start.precisions)
+        return model.score(rows)
+
+    def _start(self, rows: Features, k: int, seed: int) -> "_Start":
         """Return weights, means and inverse covariances of the clusters of a k-means fit."""
         start = best_start(rows, k, n_init=1, max_iter=_KMEANS_ITERATIONS, seed=seed)
         # Every cluster gets one point more than it has: none has the weight nought.
@@ -201,12 +203,12 @@ class GMMClusterer(SearchingClusterer[Gaussians]):
         means = start.cluster_centers_
         if self.covariance_type == "tied":
             within = rows - means[start.labels_]
-            return weights, means, self._inverse(within.T @ within / len(rows))
+            return _Start(weights, means, self._inverse(within.T @ within / len(rows)))
         members = [rows[start.labels_ == c] - means[c] for c in range(k)]
         if self.covariance_type == "diag":
             variances = [(part**2).sum(axis=0) / max(len(part), 1) + self.reg_covar for part in members]
-            return weights, means, 1 / np.array(variances)
-        return weights, means, np.array([self._inverse(part.T @ part / max(len(part), 1)) for part in members])
+            return _Start(weights, means, 1 / np.array(variances))
+        return _Start(weights, means, np.array([self._inverse(part.T @ part / max(len(part), 1)) for part in members]))
 
     def _inverse(self, covariance: NDArray[np.float64]) -> NDArray[np.float64]:
         variances, axes = np.linalg.eigh(covariance)

@@ -79,7 +79,6 @@ if TYPE_CHECKING:
         precisions_cholesky_: Float
         n_iter_: int
         converged_: bool
-        lower_bound_: float
 
         def __init__(
             self,
@@ -98,6 +97,7 @@ if TYPE_CHECKING:
         def fit(self, features: Float) -> Self: ...
         def predict(self, features: Float) -> NDArray[np.intp]: ...
         def bic(self, features: Float) -> float: ...
+        def score(self, features: Float) -> float: ...
 
     class BayesianGaussianMixture:
         """Typed face of `sklearn.mixture.BayesianGaussianMixture`."""
