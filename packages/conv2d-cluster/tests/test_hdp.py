@@ -9,7 +9,7 @@ from scipy.stats import t as student
 from sklearn.metrics import adjusted_rand_score
 
 from conv2d.clustering import DirichletProcessClusterer, HDPClusterer, fit_groups
-from conv2d.clustering._hdp_posterior import Atoms, infer, statistics
+from conv2d.clustering._hdp_posterior import BLUR, Atoms, infer, statistics
 
 
 def shared_and_private(seed: int, apart: float = 2.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -43,7 +43,7 @@ def test_expected_log_density_is_the_mean_over_the_posterior() -> None:
     atoms = Atoms.given(*of(points))
     precision = rng.gamma(atoms.a[0], 1 / atoms.b[0], (400_000, 2))
     mean = rng.normal(atoms.mean[0], 1 / np.sqrt(atoms.kappa[0] * precision))
-    drawn = (np.log(precision / (2 * np.pi)) - precision * (points[0] - mean) ** 2).sum(axis=1) / 2
+    drawn = (np.log(precision / (2 * np.pi)) - precision * ((points[0] - mean) ** 2 + BLUR)).sum(axis=1) / 2
     assert atoms.expected_log_density(points[:1])[0, 0] == pytest.approx(drawn.mean(), abs=4 * drawn.std() / 632)
 
 
@@ -130,3 +130,16 @@ def test_groups_are_checked() -> None:
     prior = np.where(by_number.labels_ == 0, 9, by_number.labels_)
     again = HDPClusterer(matching="centroid", min_support=0.01)
     assert again.fit_predict(features, prior_labels=prior, groups=subject).max() >= 9
+
+
+def test_units_and_constant_features_change_nothing() -> None:
+    features, _, subject = shared_and_private(1)
+    model = HDPClusterer().fit(features, groups=subject)
+    units = np.array([1e-3, 1, 10, 1e4, 2, 4, 8, 16])
+    wide = np.insert(features * units, 3, 5.0, axis=1)
+    other = HDPClusterer().fit(wide, groups=subject)
+    assert np.array_equal(other.labels_, model.labels_)
+    assert other.bounds_ == pytest.approx(model.bounds_)
+    assert other.means_ == pytest.approx(np.insert(model.means_ * units, 3, 5.0, axis=1), rel=1e-6)
+    assert other.variances_ == pytest.approx(np.insert(model.variances_ * units**2, 3, 0.0, axis=1), rel=1e-6)
+    assert other.score(wide) == pytest.approx(model.score(features) - np.log(units).sum())

@@ -48,8 +48,8 @@ class GMMClusterer(SearchingClusterer[Gaussians]):
     matching : {"overlap", "iou", "centroid"}
         How motifs are matched to earlier labels; see `match_labels`.
     n_init : int
-        Number of starts: short k-means fits, of which the likeliest as a mixture is taken. Above 3,000 rows the starts
-        compete on so many, drawn at random.
+        Number of starts: short k-means fits, of which the likeliest as a mixture is taken. Above 20,000 rows the starts
+        compete on 3,000, drawn at random.
     max_iter : int
         Iterations of expectation maximisation.
     tol : float

@@ -28,6 +28,8 @@ class SharedAtoms(Components):
 
     alpha: float
     groups: tuple[str, ...]
+    varying: NDArray[np.float64]  # columns that are not constant: the others tell nothing
+    constant: NDArray[np.float64]  # mean of every column, (F,)
     shift: NDArray[np.float64]
     scale: NDArray[np.float64]
     mean: NDArray[np.float64]
@@ -73,6 +75,12 @@ class SharedAtoms(Components):
         )
         return gaussians.distances(kind)
 
+    def in_all_columns(self, values: NDArray[np.float64], otherwise: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values of the columns that vary, (C, V), among those of the columns that do not, (F,)."""
+        table = np.tile(otherwise, (len(values), 1))
+        table[:, self.varying.astype(np.intp)] = values
+        return table
+
     def _concentration(self) -> NDArray[np.float64]:
         return np.maximum(self.alpha * self.beta + self.used.T, _TINY)
 
@@ -80,7 +88,7 @@ class SharedAtoms(Components):
         return Atoms(self.mean, self.kappa, self.a, self.b)
 
     def _scaled(self, table: Table) -> Features:
-        return (table[:, 1:] - self.shift) / self.scale
+        return (table[:, 1 + self.varying.astype(np.intp)] - self.shift) / self.scale
 
 
 class HDPClusterer(TruncatedClusterer[SharedAtoms]):
@@ -193,12 +201,14 @@ class HDPClusterer(TruncatedClusterer[SharedAtoms]):
     @property
     def means_(self) -> NDArray[np.float64]:
         """Expected means, float64 (C, F), by motif id."""
-        return self._components.mean * self._components.scale + self._components.shift
+        found = self._components
+        return found.in_all_columns(found.mean * found.scale + found.shift, found.constant)
 
     @property
     def variances_(self) -> NDArray[np.float64]:
         """Expected variances, float64 (C, F), by motif id: one over the expected precision."""
-        return self._components.b / self._components.a[:, None] * self._components.scale**2
+        found = self._components
+        return found.in_all_columns(found.b / found.a[:, None] * found.scale**2, np.zeros_like(found.constant))
 
     def fit(
         self,
@@ -298,7 +308,7 @@ class HDPClusterer(TruncatedClusterer[SharedAtoms]):
         -------
         float
             Mean over the points of the log density with all parameters integrated out (a mixture of products of
-            Student's t). A feature that was constant in the fit counts as if its unit were its scale.
+            Student's t). Features that were constant in the fit do not count.
         """
         table = self._grouped(features, groups)
         return float(self._components.log_predictive(table).mean())
@@ -339,10 +349,13 @@ class HDPClusterer(TruncatedClusterer[SharedAtoms]):
 
     def _fit_components(self, table: Table, truncation: int) -> SharedAtoms:
         group, points = table[:, 0].astype(np.intp), table[:, 1:]
-        shift, scale = points.mean(axis=0), points.std(axis=0)
-        # A constant feature is the same under every component; so is one whose spread is rounding.
-        scale[scale <= 1e-12 * np.abs(shift)] = 1.0
-        scaled = (points - shift) / scale
+        mean, spread = points.mean(axis=0), points.std(axis=0)
+        # A spread that is only rounding is none.
+        varying = np.flatnonzero(spread > 1e-12 * np.abs(mean))
+        if not varying.size:  # all points are one, and any column tells that
+            varying, spread = np.array([0]), np.ones_like(spread)
+        shift, scale = mean[varying], spread[varying]
+        scaled = (points[:, varying] - shift) / scale
         start = best_start(
             start_rows(scaled, self.random_state), truncation, n_init=self.n_init, seed=self.random_state
         )
@@ -356,6 +369,8 @@ class HDPClusterer(TruncatedClusterer[SharedAtoms]):
             converged=found.converged,
             alpha=float(self.alpha),
             groups=self._group_names,
+            varying=varying.astype(np.float64),
+            constant=mean,
             shift=shift,
             scale=scale,
             mean=found.atoms.mean,

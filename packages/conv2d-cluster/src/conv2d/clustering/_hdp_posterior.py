@@ -26,6 +26,11 @@ Floats = NDArray[np.float64]
 # two points (a0 = 1), and its mean lies about where the points do (variance b0 / (a0 * kappa0) = 1).
 _WITHIN = 0.1
 A0, B0, KAPPA0 = 1.0, _WITHIN, _WITHIN
+# No point is known better than to a thirtieth of the standard deviation of all: its square is this much uncertain.
+# Without it, a feature that repeats one value would outweigh all others, the more the larger the component.
+BLUR = 1e-3
+# Components are merged once sweeps gain less than this per point: before, it would be too early to tell.
+_SETTLED = 1e-3
 # A merge must gain more than rounding can.
 _LEAST_GAIN = 1e-6
 # Keeps logarithms and their kin finite where a weight is nought.
@@ -44,7 +49,7 @@ class Statistics(NamedTuple):
 def statistics(points: Features, group: NDArray[np.intp], n_groups: int, resp: Floats) -> Statistics:
     """Return the sufficient statistics of the responsibilities (N, K)."""
     member = np.arange(n_groups)[:, None] == group
-    return Statistics(member @ resp, resp.T @ points, resp.T @ points**2)
+    return Statistics(member @ resp, resp.T @ points, resp.T @ (points**2 + BLUR))
 
 
 class Atoms(NamedTuple):
@@ -75,7 +80,9 @@ class Atoms(NamedTuple):
         """Return E[log density] of each point under each component, (N, K)."""
         precision = self.a[:, None] / self.b
         squares = (
-            points**2 @ precision.T - 2 * points @ (precision * self.mean).T + (precision * self.mean**2).sum(axis=1)
+            (points**2 + BLUR) @ precision.T
+            - 2 * points @ (precision * self.mean).T
+            + (precision * self.mean**2).sum(axis=1)
         )
         n_features = points.shape[1]
         rest = n_features * (digamma(self.a) - _LOG_2PI - 1 / self.kappa) - np.log(self.b).sum(axis=1)
@@ -111,16 +118,20 @@ def infer(
     sums = statistics(points, group, n_groups, resp)
     beta = _raised_beta(np.ones_like(sums.first[:, 0]) / len(sums.first), sums.counts, alpha)
     bounds: list[float] = []
-    for sweep in range(max_iter):
+    for _ in range(max_iter):
         log_weight = digamma(np.maximum(alpha * beta + sums.counts, _TINY))
         score = Atoms.given(sums.counts.sum(axis=0), sums.first, sums.second).expected_log_density(points)
         score += log_weight[group]
         resp = np.exp(score - logsumexp(score, axis=1, keepdims=True))
         sums = statistics(points, group, n_groups, resp)
         beta = _raised_beta(beta, sums.counts, alpha)
-        resp, sums, beta = _merged(resp, sums, beta, alpha)
-        bounds.append(bound(resp, sums, beta, alpha))
-        if sweep and bounds[-1] - bounds[-2] < tol * len(points):
+        reached = bound(resp, sums, beta, alpha)
+        gain, before = (reached - bounds[-1]) / len(points) if bounds else np.inf, len(beta)
+        if gain < _SETTLED:
+            resp, sums, beta = _merged(resp, sums, beta, alpha)
+            reached = bound(resp, sums, beta, alpha)
+        bounds.append(reached)
+        if gain < tol and len(beta) == before:
             break
     atoms = Atoms.given(sums.counts.sum(axis=0), sums.first, sums.second)
     return Posterior(atoms, beta, sums.counts, resp, tuple(bounds), converged=len(bounds) < max_iter)

@@ -66,7 +66,7 @@ class KMeansClusterer(SearchingClusterer[Centroids]):
     matching : {"overlap", "iou", "centroid"}
         How motifs are matched to earlier labels; see `match_labels`.
     n_init : int
-        Number of starts; the one with the least inertia is kept. Above 3,000 rows the starts compete on so many,
+        Number of starts; the one with the least inertia is kept. Above 20,000 rows the starts compete on 3,000,
         drawn at random, and the best goes on with all rows.
     max_iter : int
         Iterations of one start.

@@ -10,6 +10,8 @@ from conv2d.clustering._untyped import ConvergenceWarning, KMeans, SparseRows
 # With this many rows a start is as good as it gets: those that compete need no more (Bradley and Fayyad, "Refining
 # initial points for k-means clustering", ICML 1998).
 START_ROWS = 3_000
+# Up to here, all rows cost little.
+_MANY_ROWS = 20_000
 # On so few rows, a start need not have converged.
 START_ITERATIONS = 30
 
@@ -26,6 +28,6 @@ def best_start(
 
 def start_rows(features: Features, seed: int) -> Features:
     """Return the rows on which starts compete."""
-    if len(features) <= START_ROWS:
+    if len(features) <= _MANY_ROWS:
         return features
     return features[np.random.default_rng(seed).choice(len(features), START_ROWS, replace=False)]
