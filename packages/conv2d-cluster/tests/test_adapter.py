@@ -23,6 +23,11 @@ from sklearn.utils.estimator_checks import check_estimator
 from conv2d.clustering import Clusterer, ScikitLearnClusterer
 
 
+def made(kind: Any, **params: Any) -> Any:
+    """scikit-learn's defaults are taken for its types, and are not."""
+    return kind(**params)
+
+
 def blobs() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     truth = rng.permutation(np.repeat([0, 1, 2], [60, 40, 20])).astype(np.int32)
@@ -36,7 +41,7 @@ def blobs() -> tuple[np.ndarray, np.ndarray]:
         Birch(threshold=3.0),
         BisectingKMeans(),
         GaussianMixture(covariance_type="diag"),
-        KMeans(n_init=2),
+        made(KMeans, n_init=2),
         SpectralClustering(affinity="nearest_neighbors"),
     ],
     ids=lambda estimator: type(estimator).__name__,
@@ -58,7 +63,7 @@ def test_estimators_with_a_number_of_clusters(estimator: Any) -> None:
 
 @pytest.mark.parametrize(
     "estimator",
-    [DBSCAN(eps=4.0), HDBSCAN(copy=True), MeanShift(bandwidth=8.0)],
+    [DBSCAN(eps=4.0), made(HDBSCAN, copy=True), MeanShift(bandwidth=8.0)],
     ids=lambda estimator: type(estimator).__name__,
 )
 def test_estimators_that_find_the_number(estimator: Any) -> None:
@@ -116,7 +121,7 @@ def test_warnings_of_the_estimator_come_through() -> None:
 def test_scikit_learn_conventions() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = ScikitLearnClusterer(KMeans(n_init=1), min_clusters=2, max_clusters=2)
+        model = ScikitLearnClusterer(made(KMeans, n_init=1), min_clusters=2, max_clusters=2)
         results = check_estimator(model, on_fail=None, on_skip=None)
     failed = {result["check_name"] for result in results if result["status"] == "failed"}
     # The second positional argument of fit_predict is k, as the contract has it, and not y.

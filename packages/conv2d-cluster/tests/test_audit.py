@@ -125,4 +125,6 @@ def test_an_audit_is_of_the_rows_that_were_fitted() -> None:
     with pytest.raises(ValueError, match="no record of its fit"):
         GMMClusterer.from_dict(model.to_dict()).audit(FEATURES)
     with pytest.raises(TypeError, match="no form in JSON"):
-        ScikitLearnClusterer(DBSCAN(metric=lambda a, b: abs(a - b).sum(), eps=1.0)).fit(FEATURES).audit(FEATURES)
+        ScikitLearnClusterer(DBSCAN().set_params(metric=lambda a, b: abs(a - b).sum(), eps=1.0)).fit(FEATURES).audit(
+            FEATURES
+        )

@@ -191,7 +191,8 @@ class GMMClusterer(SearchingClusterer[Gaussians]):
         model = GaussianMixture(len(start.weights), covariance_type=self.covariance_type)
         model.weights_, model.means_ = start.weights, start.means
         diagonal = self.covariance_type == "diag"
-        model.precisions_cholesky_ = np.sqrt(start.precisions) if diagonal else np.linalg.cholesky(start.precisions)
+        factor = np.sqrt(start.precisions) if diagonal else np.linalg.cholesky(start.precisions)
+        model.precisions_cholesky_ = factor.astype(np.float64)
         return model.score(rows)
 
     def _start(self, rows: Features, k: int, seed: int) -> "_Start":
