@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -118,6 +118,7 @@ def test_bad_input_is_named(arguments: tuple, error: type[Exception], message: s
         match_labels(*arguments)
 
 
+@example((np.array([1, 1, 1, 0], dtype=np.int32), np.array([0, 0, 0, 1], dtype=np.int32)), "centroid", 2)
 @given(labellings(), st.sampled_from(["overlap", "iou", "centroid"]), st.integers(0, 3))
 def test_no_assignment_has_a_larger_sum_by_any_measure(
     pair: tuple[NDArray[np.int32], NDArray[np.int32]], by: Literal["overlap", "iou", "centroid"], seed: int

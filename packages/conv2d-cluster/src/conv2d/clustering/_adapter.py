@@ -100,7 +100,7 @@ class ScikitLearnClusterer(SearchingClusterer[Foreign]):
     _criteria: ClassVar[tuple[Criterion, ...]] = ("silhouette", "stability")
 
     # Whatever the estimator makes of many points: none are left out.
-    max_fit_points = np.iinfo(np.int64).max
+    max_fit_points: int = np.iinfo(np.int64).max
 
     def __init__(
         self,

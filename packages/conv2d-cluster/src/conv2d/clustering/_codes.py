@@ -125,6 +125,8 @@ class CodeMixtureClusterer(SearchingClusterer[CodeTables]):
     ([30, 20], (2, 8, 6))
     """
 
+    n_features_in_: int
+
     _component_type = CodeTables
     _criteria: ClassVar[tuple[Criterion, ...]] = ("bic", "stability")
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from conv2d.clustering._base import named
-from conv2d.clustering._check import Features, Table, check_count, check_positive
+from conv2d.clustering._check import Features, Labels, Table, check_count, check_positive
 from conv2d.clustering._components import Components
 from conv2d.clustering._matching import Measure
 from conv2d.clustering._search import SearchingClusterer
@@ -97,6 +97,8 @@ class KMeansClusterer(SearchingClusterer[Centroids]):
     >>> KMeansClusterer().fit_predict(features, k=2, prior_labels=[3, 3, 3, 1, 1])
     array([3, 3, 3, 1, 1], dtype=int32)
     """
+
+    labels_: Labels
 
     _component_type = Centroids
     _criteria: ClassVar[tuple[Criterion, ...]] = ("silhouette", "stability")

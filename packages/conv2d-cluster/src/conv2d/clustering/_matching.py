@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from conv2d.clustering._check import Features, Labels, check_choice, check_count, check_finite, check_labels
-from conv2d.clustering._untyped import linear_sum_assignment, pairwise_distances
+from conv2d.clustering._untyped import linear_sum_assignment
 
 Measure = Literal["overlap", "iou", "centroid"]
 MEASURES = ("overlap", "iou", "centroid")
@@ -236,7 +236,9 @@ def _similarity(
     (old_centers, old_radii), (new_centers, new_radii) = _centroids(points, before), _centroids(points, after)
     if not (len(old_centers) and len(new_centers)):
         return np.zeros(overlap.shape)
-    apart, reach = pairwise_distances(old_centers, new_centers), old_radii[:, None] + new_radii
+    # By differences: a product of matrices would put equal centroids a little apart.
+    apart = np.sqrt(((old_centers[:, None] - new_centers) ** 2).sum(axis=2))
+    reach = old_radii[:, None] + new_radii
     # Motifs of one repeated point have no radius: they are the same place or they are not.
     return np.where(apart < reach, 1 - apart / np.where(reach > 0, reach, 1), (apart == 0).astype(np.float64))
 
