@@ -237,8 +237,8 @@ def _similarity(
     if not (len(old_centers) and len(new_centers)):
         return np.zeros(overlap.shape)
     # By differences: a product of matrices would put equal centroids a little apart.
-    apart = np.sqrt(((old_centers[:, None] - new_centers) ** 2).sum(axis=2))
-    reach = old_radii[:, None] + new_radii
+    apart: NDArray[np.float64] = np.sqrt(((old_centers[:, None] - new_centers) ** 2).sum(axis=2))
+    reach: NDArray[np.float64] = old_radii[:, None] + new_radii
     # Motifs of one repeated point have no radius: they are the same place or they are not.
     return np.where(apart < reach, 1 - apart / np.where(reach > 0, reach, 1), (apart == 0).astype(np.float64))
 
