@@ -104,6 +104,20 @@ def test_small_motifs_are_merged_into_the_nearest(model: KMeansClusterer | GMMCl
     assert merging.motif_ids_.tolist() == [4, 9]
 
 
+@EVERY
+def test_refits_on_the_same_data_change_nothing(model: KMeansClusterer | GMMClusterer) -> None:
+    features = np.random.default_rng(3).normal(size=(300, 4))  # no structure: ids could go anywhere
+    merging = type(model)(**{**model.get_params(), "min_support": 0.1})
+    labels, next_id = merging.fit_predict(features, k=8), merging.next_id_
+    stored = merging.to_dict()
+    for matching in ("overlap", "iou", "centroid"):
+        again = type(model)(**{**merging.get_params(), "matching": matching})
+        assert np.array_equal(again.fit_predict(features, k=8, prior_labels=labels, next_id=next_id), labels)
+        assert again.to_dict() == {**stored, "params": again.get_params()}
+        assert again.match_ is not None
+        assert (again.match_.new, again.match_.retired) == ((), ())
+
+
 @BOTH
 def test_merging_ends_with_one_motif_at_the_latest(kind: type[KMeansClusterer | GMMClusterer]) -> None:
     features, _ = blobs()
@@ -126,6 +140,16 @@ def test_k_is_selected_on_record(kind: type[KMeansClusterer | GMMClusterer]) -> 
     assert "k=4" in chosen.reason
     model.fit(features, k=3)
     assert (model.selection_.criterion, model.selection_.candidates) == ("given", ())
+
+
+@BOTH
+def test_k_is_selected_by_stability(kind: type[KMeansClusterer | GMMClusterer]) -> None:
+    features, truth = blobs()
+    model = kind(min_clusters=1, max_clusters=7, criterion="stability")
+    assert np.array_equal(model.fit_predict(features), truth)
+    assert [candidate.k for candidate in model.selection_.candidates] == [2, 3, 4, 5, 6, 7]
+    assert model.selection_.candidates[2].score == 1.0
+    assert "bootstrap" in model.selection_.reason
 
 
 def test_scores_are_those_of_scikit_learn() -> None:
@@ -153,6 +177,11 @@ def test_distance_of_gaussians_is_the_bhattacharyya_integral(covariance_type: Li
     )
     expected = -np.log(np.sum(np.sqrt(one * two)) * (grid[1] - grid[0]))
     # A minimum support above one half merges the two, and records their distance.
+    apart = GMMClusterer(covariance_type=covariance_type, min_support=0.9, merge_distance="mahalanobis").fit(
+        features, k=2
+    )
+    gap = abs(model.means_[0, 0] - model.means_[1, 0])
+    assert apart.merges_[0].distance == pytest.approx(gap / np.sqrt(variance.mean()))
     merged = GMMClusterer(covariance_type=covariance_type, min_support=0.9).fit(features, k=2)
     assert merged.merges_[0].distance == pytest.approx(expected, rel=1e-6)
 
@@ -252,6 +281,10 @@ def test_bad_input_is_named(
         ({"min_support": 1.0}, ValueError, "min_support"),
         ({"min_support": float("nan")}, ValueError, "min_support"),
         ({"n_init": 0}, ValueError, "n_init"),
+        ({"criterion": "elbow"}, ValueError, "criterion"),
+        ({"matching": "dice"}, ValueError, "matching"),
+        ({"tol": 0.0}, ValueError, "tol"),
+        ({"max_fit_points": 0}, ValueError, "max_fit_points"),
         ({"max_iter": 2.5}, TypeError, "max_iter"),
         ({"random_state": None}, TypeError, "random_state"),
     ],
@@ -264,6 +297,8 @@ def test_bad_parameters_are_named(
 
 
 def test_bad_gmm_parameters_are_named() -> None:
+    with pytest.raises(ValueError, match="merge_distance"):
+        GMMClusterer().set_params(merge_distance="euclidean").fit(blobs()[0])
     with pytest.raises(ValueError, match="covariance_type"):
         GMMClusterer().set_params(covariance_type="spherical").fit(blobs()[0])
     with pytest.raises(ValueError, match="reg_covar"):
@@ -301,3 +336,40 @@ def test_scikit_learn_conventions(kind: type[KMeansClusterer | GMMClusterer]) ->
     # The second positional argument of fit_predict is k, as the contract has it, and not y.
     assert failed == {"check_fit_score_takes_y"}
     assert sum(result["status"] == "passed" for result in results) > 30
+
+
+def test_batches_move_centroids_to_the_mean_of_all_points() -> None:
+    features, _ = blobs((500, 400, 300))
+    batches = np.split(features, 6)
+    model = KMeansClusterer().partial_fit(batches[0], k=3)
+    names = model.component_motifs_.tolist()
+    given_to = [model.labels_]
+    for batch in batches[1:]:
+        given_to.append(model.predict(batch))
+        model.partial_fit(batch)
+        assert np.array_equal(model.labels_, model.predict(batch))
+    assert model.component_motifs_.tolist() == names
+    motif = np.concatenate(given_to)
+    for name, center in zip(names, model.cluster_centers_, strict=True):
+        assert center == pytest.approx(features[motif == name].mean(axis=0))
+    # A model that was stored goes on as the one in memory, and merged components stay merged.
+    loaded = KMeansClusterer.from_dict(model.to_dict())
+    assert np.array_equal(
+        loaded.partial_fit(batches[0]).cluster_centers_, model.partial_fit(batches[0]).cluster_centers_
+    )
+    with pytest.raises(ValueError, match="5 features"):
+        model.partial_fit(batches[0][:, :2])
+    with pytest.raises(ValueError, match="distinct"):
+        KMeansClusterer().partial_fit([[0.0], [0.0]], k=2)
+
+
+@BOTH
+def test_very_many_points_take_the_shorter_way(kind: type[KMeansClusterer | GMMClusterer]) -> None:
+    features, truth = blobs((12_000, 9_000, 6_000, 3_000))
+    model = kind(max_fit_points=10_000)  # k-means by mini-batches, mixtures by a sample
+    assert np.array_equal(model.fit_predict(features, k=4), truth)
+    full = kind().fit(features, k=4)  # the starts compete on some of the rows, and all are fitted
+    assert np.array_equal(full.labels_, truth)
+    peer = np.array([features[truth == c].mean(axis=0) for c in range(4)])
+    centers = full.cluster_centers_ if isinstance(full, KMeansClusterer) else full.means_
+    assert centers == pytest.approx(peer, abs=1e-9)

@@ -1,12 +1,14 @@
 """Hungarian matching against the reference vectors, all permutations, and its promises."""
 
 import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -114,3 +116,72 @@ def test_retired_ids_are_never_used_again(refits: list[tuple[NDArray[np.int32], 
 def test_bad_input_is_named(arguments: tuple, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         match_labels(*arguments)
+
+
+@example((np.array([1, 1, 1, 0], dtype=np.int32), np.array([0, 0, 0, 1], dtype=np.int32)), "centroid", 2)
+@given(labellings(), st.sampled_from(["overlap", "iou", "centroid"]), st.integers(0, 3))
+def test_no_assignment_has_a_larger_sum_by_any_measure(
+    pair: tuple[NDArray[np.int32], NDArray[np.int32]], by: Literal["overlap", "iou", "centroid"], seed: int
+) -> None:
+    previous, current = pair
+    points = np.random.default_rng(seed).normal(size=(previous.size, 2))
+    extra: dict[str, Any] = {"features": points} if by == "centroid" else {}
+    match = match_labels(previous, current, by=by, **extra)
+    table = np.zeros((6, 6))
+    for p, c in itertools.product(range(6), range(6)):
+        one, two = previous == p, current == c
+        if not (one.any() and two.any()):
+            continue
+        if by == "overlap":
+            table[p, c] = np.sum(one & two)
+        elif by == "iou":
+            table[p, c] = np.sum(one & two) / np.sum(one | two)
+        else:
+            apart = np.linalg.norm(points[one].mean(axis=0) - points[two].mean(axis=0))
+            reach = points[one].var(axis=0).sum() ** 0.5 + points[two].var(axis=0).sum() ** 0.5
+            table[p, c] = max(0.0, 1 - apart / reach) if reach > 0 else float(apart == 0)
+    permutations = np.array(list(itertools.permutations(range(6))))
+    best = table[permutations, np.arange(6)].sum(axis=1).max()
+    assert sum(motif.similarity for motif in match.matched) == pytest.approx(best, abs=1e-7)
+    for motif in match.matched:
+        assert motif.similarity == pytest.approx(table[motif.previous, motif.current])
+        rivals = [*np.delete(table[motif.previous], motif.current), *np.delete(table[:, motif.current], motif.previous)]
+        assert motif.confidence == pytest.approx(max(0.0, 1 - max(rivals) / motif.similarity), abs=1e-7)
+        assert (motif.previous in match.ambiguous) == (motif.confidence < 0.5)
+    assert np.array_equal(match_labels(previous, match.labels, by=by, **extra).labels, match.labels)
+
+
+def test_iou_lets_small_motifs_keep_their_ids() -> None:
+    # A motif of 10 points is found again within one of 14, and four of its points lie in what was a large one.
+    previous = np.repeat([0, 1], [100, 10])
+    current = np.concatenate([np.full(88, 5), np.full(12, 6), np.full(10, 6)])
+    by_overlap, by_iou = match_labels(previous, current), match_labels(previous, current, by="iou")
+    assert by_overlap.mapping == by_iou.mapping == {5: 0, 6: 1}
+    assert by_overlap.ambiguous == (1,)  # 12 of the points of motif 6 came from motif 0, only 10 from motif 1
+    assert by_iou.ambiguous == ()
+
+
+def test_centroids_match_where_points_do_not() -> None:
+    rng = np.random.default_rng(0)
+    points = np.concatenate([rng.normal(0, 1, (40, 3)), rng.normal(8, 1, (40, 3))])
+    half = np.arange(80) % 2 == 0
+    previous = np.where(half, np.repeat([3, 9], 40), -1)
+    current = np.where(half, -1, np.repeat([1, 0], 40))
+    assert match_labels(previous, current).matched == ()  # no point has both labels
+    match = match_labels(previous, current, by="centroid", features=points)
+    assert match.mapping == {1: 3, 0: 9}
+    assert all(motif.overlap == 0 and motif.confidence == 1 for motif in match.matched)
+    assert json.loads(json.dumps(match.to_dict()))["by"] == "centroid"
+
+
+def test_a_measure_and_its_features_belong_together() -> None:
+    with pytest.raises(ValueError, match="needs them"):
+        match_labels([0], [0], by="centroid")
+    with pytest.raises(ValueError, match="needs them"):
+        match_labels([0], [0], features=[[1.0]])
+    with pytest.raises(ValueError, match=r"\(1, F\)"):
+        match_labels([0], [0], by="centroid", features=[[1.0], [2.0]])
+    with pytest.raises(ValueError, match="NaN"):
+        match_labels([0], [0], by="centroid", features=[[np.nan]])
+    with pytest.raises(ValueError, match="'iou'"):
+        match_labels([0], [0], by="dice")  # pyright: ignore[reportArgumentType]

@@ -1,12 +1,15 @@
 """Checks at the public boundary: what label arrays, features and parameters must look like."""
 
-from typing import cast
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Labels = NDArray[np.int32]
 Features = NDArray[np.float64]
+# The checked input of a clusterer, one point per row: float64 features, or int32 codes.
+Table = NDArray[Any]
 
 _INT32 = np.iinfo(np.int32)
 _ROWS_AT_ONCE = 4096
@@ -51,11 +54,38 @@ def check_count(name: str, value: object, least: int = 1) -> int:
     return count
 
 
-def count_distinct(features: Features, enough: int) -> int:
+def check_positive(name: str, value: object) -> None:
+    """Refuse what is not a finite number above zero."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__}).")
+    if not 0 < float(cast("float", value)) < np.inf:
+        raise ValueError(f"{name} must be positive and finite, got {value!r}.")
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Refuse what is not one of the names."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(repr(choice) for choice in choices)}; got {value!r}.")
+
+
+def check_groups(groups: ArrayLike, rows: int) -> tuple[list[str], NDArray[np.intp]]:
+    """Return the names of the groups, in order, and the number of the group of each row."""
+    array = np.asarray(groups)
+    if array.shape != (rows,):
+        raise ValueError(f"groups must have shape ({rows},), one group per row of features; got {array.shape}.")
+    if array.dtype.kind not in "iuUS":
+        raise TypeError(f"groups must be strings or integers (subjects, devices), got dtype {array.dtype}.")
+    names, codes = np.unique(array.astype(np.str_), return_inverse=True)
+    return [str(name) for name in names], codes
+
+
+def count_distinct(table: Table, enough: int) -> int:
     """Return the number of distinct rows, counting no further than `enough`."""
-    seen = features[:0]
-    for at in range(0, len(features), _ROWS_AT_ONCE):
-        seen = np.unique(np.concatenate([seen, features[at : at + _ROWS_AT_ONCE]]), axis=0)
+    seen, at, size = table[:0], 0, 4 * enough
+    while at < len(table):
+        seen = np.unique(np.concatenate([seen, table[at : at + size]]), axis=0)
+        # Mostly the first few rows settle it; the rest goes in larger steps.
+        at, size = at + size, _ROWS_AT_ONCE
         if len(seen) >= enough:
             return enough
     return len(seen)

@@ -2,94 +2,87 @@
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from conv2d.clustering._base import Components, MotifClusterer
-from conv2d.clustering._check import Features, check_count
+from conv2d.clustering._base import named
+from conv2d.clustering._check import Features, Labels, Table, check_count, check_positive
+from conv2d.clustering._components import Components
+from conv2d.clustering._matching import Measure
+from conv2d.clustering._search import SearchingClusterer
+from conv2d.clustering._selection import Criterion
+from conv2d.clustering._starts import START_ITERATIONS, best_start, start_rows
 from conv2d.clustering._untyped import (
     ConvergenceWarning,
     KMeans,
+    MiniBatchKMeans,
     pairwise_distances,
     pairwise_distances_argmin,
-    silhouette_score,
 )
 
-# The silhouette costs time and memory in the square of the points; this many, drawn at random, estimate its mean.
-_SILHOUETTE_POINTS = 2000
+_MINI_BATCH = 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Centroids:
+class Centroids(Components):
     """Components of k-means: a row belongs to the nearest centroid."""
 
     centers: NDArray[np.float64]
-    n_iter: int
-    converged: bool
+    counts: NDArray[np.float64]  # points that each centroid is the mean of
 
-    def assign(self, features: Features) -> NDArray[np.intp]:
+    per_component: ClassVar[tuple[str, ...]] = ("centers", "counts")
+
+    def assign(self, table: Table) -> NDArray[np.intp]:
         """Return the nearest centroid of each row."""
-        return pairwise_distances_argmin(features, self.centers)
+        return pairwise_distances_argmin(table, self.centers)
 
     def distances(self) -> NDArray[np.float64]:
         """Return the Euclidean distances of the centroids, (C, C)."""
         return pairwise_distances(self.centers)
 
-    def permuted(self, order: NDArray[np.intp]) -> "Centroids":
-        """Return the centroids in another order."""
-        return replace(self, centers=self.centers[order])
+    def updated(self, table: Features, assigned: NDArray[np.intp]) -> "Centroids":
+        """Return the centroids as means of the rows before and of these too."""
+        here = np.bincount(assigned, minlength=len(self.counts))
+        counts = self.counts + here
+        moved = (assigned == np.arange(len(here))[:, None]) @ (table - self.centers[assigned])
+        return replace(self, centers=self.centers + moved / np.maximum(counts, 1)[:, None], counts=counts)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the parameters as JSON values."""
-        return {"centers": self.centers.tolist(), "n_iter": self.n_iter, "converged": self.converged}
 
-
-class KMeansClusterer(MotifClusterer):
+class KMeansClusterer(SearchingClusterer[Centroids]):
     """k-means whose motif ids do not change from one fit to the next.
 
     Parameters
     ----------
     min_clusters, max_clusters : int
-        Range in which k is chosen when `fit` is not given one: by the highest mean silhouette [1]_, over at most 2,000
-        points drawn with `random_state`. At least 2 clusters are tried.
+        Range in which k is chosen when `fit` is not given one. At least 2 clusters are tried.
+    criterion : {"silhouette", "stability"}
+        How k is chosen: by the highest mean silhouette [1]_, over at most 2,000 points drawn with `random_state`; or
+        by the highest mean adjusted Rand index of 6 bootstrap refits with the fit to all points.
     min_support : float
         Fraction of the points that a motif must hold, ``0 <= min_support < 1``. A smaller one is merged into the motif
         with the nearest centroid (Euclidean), the smallest first, until none is left.
+    matching : {"overlap", "iou", "centroid"}
+        How motifs are matched to earlier labels; see `match_labels`.
     n_init : int
-        Number of starts; the one with the least inertia is kept.
+        Number of starts; the one with the least inertia is kept. Above 20,000 rows the starts compete on 3,000,
+        drawn at random, and the best goes on with all rows.
     max_iter : int
         Iterations of one start.
     tol : float
         Relative movement of the centroids at which a start has converged.
+    max_fit_points : int
+        With more rows than this, mini-batches of 8,192 rows are fitted instead of all rows in each iteration.
     random_state : int
         Seed; the same seed gives the same result.
 
     Attributes
     ----------
-    labels_ : int32, shape (N,)
-        Motif ids of the fitted points, equal to `predict` of them.
-    motif_ids_ : int32, shape (M,)
-        Ids of the motifs, ascending.
     cluster_centers_ : float64, shape (C, F)
         Centroids, by motif id.
-    component_motifs_ : int32, shape (C,)
-        Motif of each centroid: after merges a motif has several.
-    selection_ : Selection
-        Which k was taken, and why.
-    merges_ : tuple of Merge
-        Merges for minimum support, in order.
-    match_ : LabelMatch or None
-        How motifs were matched to `prior_labels`.
-    next_id_ : int
-        First id never used, for the next refit.
-    n_iter_ : int
-        Iterations of the start that was kept.
-    converged_ : bool
-        Whether the fit reached `tol`.
-    n_features_in_ : int
-        Number of columns fitted.
+
+    The others are those of `MotifClusterer`.
 
     References
     ----------
@@ -105,56 +98,107 @@ class KMeansClusterer(MotifClusterer):
     array([3, 3, 3, 1, 1], dtype=int32)
     """
 
-    _criterion: Literal["bic", "silhouette"] = "silhouette"
+    labels_: Labels
+
+    _component_type = Centroids
+    _criteria: ClassVar[tuple[Criterion, ...]] = ("silhouette", "stability")
 
     def __init__(
         self,
         *,
         min_clusters: int = 3,
         max_clusters: int = 10,
+        criterion: Criterion = "silhouette",
         min_support: float = 0.0,
+        matching: Measure = "overlap",
         n_init: int = 4,
         max_iter: int = 300,
         tol: float = 1e-4,
+        max_fit_points: int = 200_000,
         random_state: int = 0,
     ) -> None:
         self.min_clusters = min_clusters
         self.max_clusters = max_clusters
+        self.criterion: Criterion = criterion
         self.min_support = min_support
+        self.matching: Measure = matching
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
+        self.max_fit_points = max_fit_points
         self.random_state = random_state
 
     @property
     def cluster_centers_(self) -> NDArray[np.float64]:
         """Centroids, float64 (C, F), by motif id."""
-        return cast("Centroids", self._components).centers
+        return self._components.centers
+
+    def partial_fit(self, features: ArrayLike, y: object = None, *, k: int | None = None) -> Self:
+        """Learn from one batch after another, so that the data need not be in memory at once.
+
+        The first batch is fitted as a whole (on a clusterer that was fitted before, `fit` was the first batch). Each
+        later one moves every centroid to the mean of all points it was given so far [1]_. Ids never change.
+
+        Parameters
+        ----------
+        features : float32 or float64, shape (N, F)
+            The rows of this batch, finite.
+        y : object
+            Ignored; here so that scikit-learn pipelines can call it.
+        k : int, optional
+            Number of components, taken from the first batch and ignored with the later ones; chosen when absent.
+
+        Returns
+        -------
+        self
+            The clusterer; `labels_` are those of this batch.
+
+        Raises
+        ------
+        ValueError
+            As for `fit`. The first batch must hold enough distinct points.
+
+        References
+        ----------
+        .. [1] D. Sculley, "Web-scale k-means clustering", WWW 2010.
+
+        Examples
+        --------
+        >>> model = KMeansClusterer().partial_fit([[0.0], [1.0], [10.0]], k=2)
+        >>> model.partial_fit([[2.0], [12.0]]).cluster_centers_.tolist()
+        [[1.0], [11.0]]
+        """
+        if not hasattr(self, "_components"):
+            return self.fit(features, k=k)
+        table = self._checked(features, reset=False)
+        self._components = self._components.updated(table, self._components.assign(table))
+        self.labels_ = named(self.component_motifs_, self._components.assign(table))
+        if self._call is not None:
+            self._call["rows"].append(len(table))
+        return self
 
     def _check_parameters(self) -> None:
         check_count("n_init", self.n_init)
         check_count("max_iter", self.max_iter)
+        check_positive("tol", self.tol)
 
-    def _fit_components(self, features: Features, k: int) -> Centroids:
-        model = KMeans(
-            n_clusters=k, n_init=self.n_init, max_iter=self.max_iter, tol=self.tol, random_state=self.random_state
-        )
-        with warnings.catch_warnings():
-            # `converged` tells it, for the k that is taken and not for each one tried.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(features)
-        return Centroids(model.cluster_centers_, model.n_iter_, converged=model.n_iter_ < self.max_iter)
+    def _learnt_from(self, table: Table) -> Table:
+        return table
 
-    def _score(self, features: Features, components: Components) -> float:
-        labels = components.assign(features)
-        size = min(len(features), _SILHOUETTE_POINTS)
-        rows = np.random.default_rng(self.random_state).choice(len(features), size, replace=False)
-        if len(np.unique(labels[rows])) < 2:
-            return -1.0
-        return float(silhouette_score(features[rows], labels[rows]))
-
-    @staticmethod
-    def _components_from_dict(stored: dict[str, Any]) -> Centroids:
-        return Centroids(
-            np.array(stored["centers"], dtype=np.float64), int(stored["n_iter"]), bool(stored["converged"])
-        )
+    def _fit_components(self, table: Features, k: int) -> Centroids:
+        rows = start_rows(table, self.random_state)
+        limit = self.max_iter if rows is table else START_ITERATIONS
+        model = best_start(rows, k, n_init=self.n_init, max_iter=limit, tol=self.tol, seed=self.random_state)
+        if rows is not table:
+            centers, max_iter, seed = model.cluster_centers_, self.max_iter, self.random_state
+            if len(table) > self.max_fit_points:
+                model = MiniBatchKMeans(
+                    k, init=centers, n_init=1, batch_size=_MINI_BATCH, max_iter=max_iter, random_state=seed
+                )
+            else:
+                model = KMeans(k, init=centers, max_iter=max_iter, tol=self.tol, random_state=seed)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model.fit(table)
+        counts = np.bincount(model.labels_, minlength=k).astype(np.float64)
+        return Centroids(model.n_iter_, model.n_iter_ < self.max_iter, model.cluster_centers_, counts)

@@ -13,6 +13,9 @@ class Merge:
 
     Attributes
     ----------
+    component, into : int
+        First component of the group that was merged and of the one that took it in: positions in
+        `component_motifs_`.
     support : int
         Points in the group that was merged.
     into_support : int
@@ -21,6 +24,8 @@ class Merge:
         Distance between the two, by the clusterer's measure.
     """
 
+    component: int
+    into: int
     support: int
     into_support: int
     distance: float
@@ -45,16 +50,25 @@ def merge_small(
     group = np.arange(support.size)
     merges: list[Merge] = []
     distance: NDArray[np.float64] | None = None
-    while True:
+    while group.size:
         heads = np.unique(group)
         sizes = np.bincount(group, weights=support, minlength=support.size)[heads].astype(np.intp)
         smallest = int(sizes.argmin())
         if heads.size == 1 or sizes[smallest] >= least:
-            return group, tuple(merges)
+            break
         if distance is None:
             distance = distances()
         inside = group == heads[smallest]
         apart = np.where(inside, np.inf, distance[inside].min(axis=0))
         nearest = group[int(apart.argmin())]
-        merges.append(Merge(int(sizes[smallest]), int(sizes[np.searchsorted(heads, nearest)]), float(apart.min())))
+        merges.append(
+            Merge(
+                component=int(heads[smallest]),
+                into=int(nearest),
+                support=int(sizes[smallest]),
+                into_support=int(sizes[np.searchsorted(heads, nearest)]),
+                distance=float(apart.min()),
+            )
+        )
         group[inside | (group == nearest)] = min(int(nearest), int(heads[smallest]))
+    return group, tuple(merges)

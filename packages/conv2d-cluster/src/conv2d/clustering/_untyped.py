@@ -1,12 +1,28 @@
-"""The part of scikit-learn and SciPy used here, with types: neither ships any."""
+"""The part of scikit-learn, SciPy and threadpoolctl used here, with types: none of them ships any."""
 
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+
+class SparseRows(Protocol):
+    """What is used of `scipy.sparse.csr_array`."""
+
+    @property
+    def T(self) -> "SparseRows":
+        """The transpose."""
+        ...
+
+    def __matmul__(self, other: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the product with a dense matrix."""
+        ...
+
+
 if TYPE_CHECKING:
     Float = NDArray[np.float64]
+    Any_ = TypeVar("Any_", float, Float)
 
     class ClusterMixin:
         """Typed face of `sklearn.base.ClusterMixin`."""
@@ -28,7 +44,30 @@ if TYPE_CHECKING:
         cluster_centers_: Float
         n_iter_: int
 
-        def __init__(self, n_clusters: int, *, n_init: int, max_iter: int, tol: float, random_state: int) -> None: ...
+        labels_: NDArray[np.int32]
+
+        def __init__(
+            self,
+            n_clusters: int,
+            *,
+            init: str | Float = "k-means++",
+            n_init: int = 1,
+            max_iter: int = 300,
+            tol: float = 1e-4,
+            random_state: int,
+        ) -> None: ...
+        def fit(self, features: Float | SparseRows) -> Self: ...
+
+    class MiniBatchKMeans:
+        """Typed face of `sklearn.cluster.MiniBatchKMeans`."""
+
+        cluster_centers_: Float
+        labels_: NDArray[np.int32]
+        n_iter_: int
+
+        def __init__(
+            self, n_clusters: int, *, init: Float, n_init: int, batch_size: int, max_iter: int, random_state: int
+        ) -> None: ...
         def fit(self, features: Float) -> Self: ...
 
     class GaussianMixture:
@@ -50,11 +89,43 @@ if TYPE_CHECKING:
             max_iter: int = 100,
             tol: float = 1e-3,
             reg_covar: float = 1e-6,
+            weights_init: Float | None = None,
+            means_init: Float | None = None,
+            precisions_init: Float | None = None,
             random_state: int | None = None,
         ) -> None: ...
         def fit(self, features: Float) -> Self: ...
         def predict(self, features: Float) -> NDArray[np.intp]: ...
         def bic(self, features: Float) -> float: ...
+        def score(self, features: Float) -> float: ...
+
+    class BayesianGaussianMixture:
+        """Typed face of `sklearn.mixture.BayesianGaussianMixture`."""
+
+        weights_: Float
+        means_: Float
+        covariances_: Float
+        precisions_cholesky_: Float
+        weight_concentration_: tuple[Float, Float]
+        mean_precision_: Float
+        degrees_of_freedom_: Float
+        n_iter_: int
+        converged_: bool
+
+        def __init__(
+            self,
+            *,
+            n_components: int,
+            covariance_type: str,
+            weight_concentration_prior_type: str,
+            weight_concentration_prior: float,
+            n_init: int,
+            max_iter: int,
+            tol: float,
+            reg_covar: float,
+            random_state: int,
+        ) -> None: ...
+        def fit(self, features: Float) -> Self: ...
 
     class ConvergenceWarning(UserWarning):
         """Typed face of `sklearn.exceptions.ConvergenceWarning`."""
@@ -66,26 +137,56 @@ if TYPE_CHECKING:
     def pairwise_distances(one: Float) -> Float: ...
     def pairwise_distances_argmin(one: Float, two: Float) -> NDArray[np.intp]: ...
     def silhouette_score(features: Float, labels: NDArray[np.intp]) -> float: ...
+    def adjusted_rand_score(one: ArrayLike, two: ArrayLike) -> float: ...
+    def adjusted_mutual_info_score(one: ArrayLike, two: ArrayLike) -> float: ...
     def linear_sum_assignment(cost: NDArray[np.int64], maximize: bool) -> tuple[NDArray[np.intp], NDArray[np.intp]]: ...
+    def clone(estimator: Any) -> Any: ...
+    def digamma(x: Any_) -> Any_: ...
+    def gammaln(x: Any_) -> Any_: ...
+    def xlogy(x: Float, y: Float) -> Float: ...
+    def logsumexp(x: Float, axis: int, keepdims: bool = False) -> Float: ...
+    def csr_array(parts: tuple[Float, NDArray[Any], NDArray[Any]], shape: Sequence[int]) -> SparseRows: ...
+    def threadpool_info() -> list[dict[str, Any]]: ...
 else:
     from scipy.optimize import linear_sum_assignment
-    from sklearn.base import BaseEstimator, ClusterMixin
-    from sklearn.cluster import KMeans
+    from scipy.sparse import csr_array
+    from scipy.special import digamma, gammaln, logsumexp, xlogy
+    from sklearn.base import BaseEstimator, ClusterMixin, clone
+    from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.metrics import pairwise_distances, pairwise_distances_argmin, silhouette_score
-    from sklearn.mixture import GaussianMixture
+    from sklearn.metrics import (
+        adjusted_mutual_info_score,
+        adjusted_rand_score,
+        pairwise_distances,
+        pairwise_distances_argmin,
+        silhouette_score,
+    )
+    from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
     from sklearn.utils.validation import check_is_fitted, validate_data
+    from threadpoolctl import threadpool_info
 
 __all__ = [
     "BaseEstimator",
+    "BayesianGaussianMixture",
     "ClusterMixin",
     "ConvergenceWarning",
     "GaussianMixture",
     "KMeans",
+    "MiniBatchKMeans",
+    "SparseRows",
+    "adjusted_mutual_info_score",
+    "adjusted_rand_score",
     "check_is_fitted",
+    "clone",
+    "csr_array",
+    "digamma",
+    "gammaln",
     "linear_sum_assignment",
+    "logsumexp",
     "pairwise_distances",
     "pairwise_distances_argmin",
     "silhouette_score",
+    "threadpool_info",
     "validate_data",
+    "xlogy",
 ]
