@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import math
 from functools import cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from conv2d.metrics import (
     segment_matches,
     tiou,
 )
-from conv2d.metrics._segments import levenshtein
+
 
 labels = st.lists(st.integers(0, 3), min_size=1, max_size=25)
 pairs = st.lists(st.tuples(st.integers(-1, 3), st.integers(0, 3)), min_size=1, max_size=30)
@@ -76,7 +76,9 @@ def test_matching_against_its_definition(steps, overlap):
 
 
 @given(labels, labels)
-def test_edit_distance_against_the_recursion(one, other):
+def test_edit_score_against_the_recursion(one, other):
+    sequences = one, other
+
     @cache
     def distance(i, j):
         if min(i, j) == 0:
@@ -84,7 +86,11 @@ def test_edit_distance_against_the_recursion(one, other):
         substitute = distance(i - 1, j - 1) + (one[i - 1] != other[j - 1])
         return min(substitute, distance(i - 1, j) + 1, distance(i, j - 1) + 1)
 
-    assert levenshtein(np.array(one), np.array(other)) == distance(len(one), len(other))
+    cut = [[label for label, _ in groupby(sequence)] for sequence in (one, other)]
+    one, other = cut
+    expected = 1 - distance(len(one), len(other)) / max(len(one), len(other))
+    assert edit_score(*sequences) == pytest.approx(expected)
+    assert edit_score(*([300 + label for label in labels] for labels in sequences)) == pytest.approx(expected)
 
 
 @given(pairs, st.integers(0, 4))

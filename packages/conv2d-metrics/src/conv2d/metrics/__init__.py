@@ -5,6 +5,7 @@ float64, probabilities are float32 or float64 with rows that sum to 1, and what 
 """
 
 from ._behaviour import DwellTimes, Survival, Transitions, dwell_times, transition_matrix
+from ._boundaries import SegmentTiming, boundary_f1, boundary_matches, segment_timing
 from ._bootstrap import Interval, bootstrap_ci
 from ._calibration import (
     Reliability,
@@ -26,15 +27,16 @@ from ._conformal import PredictionSets, SplitConformal
 from ._coverage import CoverageReport, coverage_report
 from ._evaluation import Evaluation, SubjectScore, evaluate_probabilities
 from ._gates import Gate, GateResult, GateVerdict, check_gates
+from ._intervals import AveragePrecision, average_precision, tiou
 from ._losses import brier_score, nll
 from ._segments import (
     Matches,
-    boundary_f1,
-    boundary_matches,
+    Segments,
     edit_score,
     segment_f1,
     segment_matches,
-    tiou,
+    segmental_f1,
+    segments,
 )
 from ._temperature import TemperatureScaler, softmax
 from ._uncertainty import EntropyDecomposition, entropy_decomposition

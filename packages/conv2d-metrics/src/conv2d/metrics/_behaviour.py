@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ._inputs import BoolArray, FloatArray, IntArray
+from ._inputs import BoolArray, FloatArray, IntArray, duration
 from ._results import record
-from ._sequences import LabelSequences, runs, track
+from ._sequences import LabelSequences, runs
 from ._sums import ratio
 
 
@@ -89,11 +89,16 @@ def transition_matrix(labels: LabelSequences, *, n_classes: int | None = None) -
     (array([[1, 1],
            [0, 2]]), 0.25)
     """
-    of = track("labels", labels)
-    k = _n_classes(of.labels, n_classes)
-    linked = ~of.fresh[1:]
-    pairs = of.labels[:-1][linked] * k + of.labels[1:][linked]
-    return Transitions(np.bincount(pairs, minlength=k * k).reshape(k, k))
+    found = runs("labels", labels)
+    label, k = found.label, _n_classes(found.label, n_classes)
+    linked = ~found.opens[1:]
+    changes = label[:-1][linked] * k + label[1:][linked]
+    counts = np.bincount(changes, minlength=k * k).reshape(k, k)
+    # Bouts are few and steps are many: who stays is known from how long the bouts are.
+    stays = np.zeros(k, dtype=np.int64)
+    np.add.at(stays, label, found.length - 1)
+    counts[np.diag_indices(k)] += stays
+    return Transitions(counts)
 
 
 @dataclass(frozen=True)
@@ -228,14 +233,12 @@ def dwell_times(labels: LabelSequences, *, step: float = 1.0) -> DwellTimes:
     >>> bouts.naive(1), bouts.complete(1), bouts.censored_mle(1)
     (2.0, 3.0, 5.0)
     """
-    if not (math.isfinite(step) and step > 0):
-        raise ValueError(f"step: must be a positive finite duration, got {step}.")
-    of = track("labels", labels)
-    found = runs(of)
-    begins = of.fresh[found.start]
+    duration("step", step)
+    found = runs("labels", labels)
+    begins = found.opens
     ends = np.ones(len(begins), dtype=np.bool_)
     ends[:-1] = begins[1:]
-    return DwellTimes(of.sequence[found.start], found.label, found.length.astype(np.float64) * step, begins, ends, step)
+    return DwellTimes(found.sequence, found.label, found.length * float(step), begins, ends, step)
 
 
 def _n_classes(labels: IntArray, n_classes: int | None) -> int:

@@ -169,5 +169,11 @@ def whole(name: str, value: int, at_least: int) -> None:
         raise ValueError(f"{name}: must be a whole number of at least {at_least}, got {value}.")
 
 
+def duration(name: str, value: float) -> None:
+    """Refuse a time that is not positive and finite."""
+    if not 0 < value < np.inf:
+        raise ValueError(f"{name}: must be a positive finite duration, got {value}.")
+
+
 def _select(array: npt.NDArray[_Scalar], kept: BoolArray) -> npt.NDArray[_Scalar]:
     return array if kept.all() else array[kept]

@@ -1,4 +1,4 @@
-"""Label sequences and their runs: the ground under segment scores and dwell times."""
+"""Label sequences and their runs: the ground under segment scores, transitions and dwell times."""
 
 from __future__ import annotations
 
@@ -9,67 +9,83 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from ._inputs import IGNORE, BoolArray, IntArray, class_labels, integers, predicted
+from ._inputs import IGNORE, BoolArray, IntArray, class_labels, integers
 
 LabelSequences: TypeAlias = npt.ArrayLike | Sequence[npt.ArrayLike]
 """One sequence ``(T,)``, several of one length ``(B, T)``, or a list of sequences of any lengths."""
 
 
 @dataclass(frozen=True)
-class Track:
-    """Sequences laid end to end, ignored steps taken out.
-
-    ``fresh`` marks the first step of each chunk: of a sequence, or after an ignored step. Nothing reaches across.
-    """
-
-    labels: IntArray
-    fresh: BoolArray
-    sequence: IntArray
-
-
-@dataclass(frozen=True)
 class Runs:
-    """Maximal runs of one label within a chunk, half-open ``[start, end)`` in steps of the track."""
+    """Maximal runs of one label, half-open ``[start, end)`` in steps of the sequences laid end to end.
+
+    Ignored steps are no run. A chunk is what lies between the ends of a sequence and its ignored steps; no run, and
+    nothing that is counted between runs, reaches from one chunk into the next. ``offset (B + 1,)`` says where each
+    sequence begins.
+    """
 
     start: IntArray
     end: IntArray
     label: IntArray
+    chunk: IntArray
+    offset: IntArray
 
     @property
     def length(self) -> IntArray:
         """Steps of each run."""
         return self.end - self.start
 
+    @property
+    def sequence(self) -> IntArray:
+        """The sequence that each run is in."""
+        return np.searchsorted(self.offset, self.start, side="right") - 1
+
+    @property
+    def opens(self) -> BoolArray:
+        """Whether each run is the first of its chunk; ask before any run is dropped."""
+        first = np.ones(len(self.chunk), dtype=np.bool_)
+        first[1:] = self.chunk[1:] != self.chunk[:-1]
+        return first
+
     def without(self, labels: Sequence[int]) -> Runs:
         """Drop the runs of these labels."""
-        kept = ~np.isin(self.label, labels)
-        return Runs(self.start[kept], self.end[kept], self.label[kept])
+        return self.where(~np.isin(self.label, labels)) if len(labels) else self
+
+    def where(self, kept: BoolArray) -> Runs:
+        """Keep the runs marked."""
+        return Runs(self.start[kept], self.end[kept], self.label[kept], self.chunk[kept], self.offset)
 
 
-def track(name: str, labels: LabelSequences) -> Track:
-    """Lay label sequences end to end."""
-    parts = [class_labels(name, part) for part in _split(name, labels)]
-    return _track(parts, np.concatenate(parts))
+def runs(name: str, labels: LabelSequences) -> Runs:
+    """Find the maximal runs of one label in each sequence."""
+    parts = _split(name, labels)
+    return _runs(class_labels(name, _joined(parts)), _offsets(parts))
 
 
-def track_pair(y_true: LabelSequences, y_pred: LabelSequences) -> tuple[Track, Track]:
-    """Lay true and predicted sequences end to end, cut where the truth is ignored."""
-    true, pred = _split("y_true", y_true), _split("y_pred", y_pred)
-    lengths = [[len(part) for part in parts] for parts in (true, pred)]
-    if lengths[0] != lengths[1]:
+def runs_pair(y_true: LabelSequences, y_pred: LabelSequences) -> tuple[Runs, Runs]:
+    """Find the runs of true and predicted sequences, both cut where the truth is ignored."""
+    true, pred, offset = joined_pair(y_true, y_pred)
+    return _runs(true, offset), _runs(pred, offset)
+
+
+def joined_pair(y_true: LabelSequences, y_pred: LabelSequences) -> tuple[IntArray, IntArray, IntArray]:
+    """Lay true and predicted sequences end to end, −1 in both where the truth is; and where each begins."""
+    true_parts, pred_parts = _split("y_true", y_true), _split("y_pred", y_pred)
+    offset = _offsets(true_parts)
+    if not np.array_equal(offset, _offsets(pred_parts)):
+        lengths = [[len(part) for part in parts] for parts in (true_parts, pred_parts)]
         raise ValueError(f"y_pred: must have the sequence lengths of y_true {lengths[0]}, got {lengths[1]}.")
-    sample = predicted(np.concatenate(true), np.concatenate(pred))
-    reference = _track(true, np.concatenate(true))
-    return reference, Track(sample.y_pred, reference.fresh, reference.sequence)
-
-
-def runs(of: Track) -> Runs:
-    """Find the maximal runs of one label."""
-    labels = of.labels
-    starts = of.fresh.copy()
-    starts[1:] |= labels[1:] != labels[:-1]
-    start = np.flatnonzero(starts)
-    return Runs(start, np.append(start[1:], len(labels)) if len(start) else start, labels[start])
+    true, pred = class_labels("y_true", _joined(true_parts)), _joined(pred_parts)
+    if true.size and true.min() == IGNORE:
+        pred = np.where(true == IGNORE, IGNORE, pred)
+    if pred.size and pred.min() < 0:
+        unlabelled = (pred < 0) & (true != IGNORE)
+        if unlabelled.any():
+            raise ValueError(
+                f"y_pred: a prediction is a class index from 0; {pred[unlabelled].min()} came for a labelled step. "
+                "To leave a step out of the score, set its y_true to −1."
+            )
+    return true, pred, offset
 
 
 def _split(name: str, labels: LabelSequences) -> list[IntArray]:
@@ -84,9 +100,21 @@ def _split(name: str, labels: LabelSequences) -> list[IntArray]:
     return parts
 
 
-def _track(parts: Sequence[IntArray], labels: IntArray) -> Track:
-    sequence = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    kept = labels != IGNORE
-    fresh = np.ones(len(labels), dtype=np.bool_)
-    fresh[1:] = (sequence[1:] != sequence[:-1]) | ~kept[:-1]
-    return Track(labels[kept], fresh[kept], sequence[kept])
+def _joined(parts: Sequence[IntArray]) -> IntArray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _offsets(parts: Sequence[IntArray]) -> IntArray:
+    return np.cumsum([0, *(len(part) for part in parts)])
+
+
+def _runs(labels: IntArray, offset: IntArray) -> Runs:
+    begins = np.empty(len(labels), dtype=np.bool_)
+    np.not_equal(labels[1:], labels[:-1], out=begins[1:])
+    begins[offset[:-1][offset[:-1] < len(labels)]] = True
+    start = np.flatnonzero(begins)
+    end = np.append(start[1:], len(labels)) if len(start) else start
+    label = labels[start]
+    opens = np.isin(start, offset)
+    opens[1:] |= label[:-1] == IGNORE
+    return Runs(start, end, label, np.cumsum(opens) - 1, offset).where(label != IGNORE)
