@@ -21,7 +21,6 @@ from conv2d.metrics import (
     tiou,
 )
 
-
 labels = st.lists(st.integers(0, 3), min_size=1, max_size=25)
 pairs = st.lists(st.tuples(st.integers(-1, 3), st.integers(0, 3)), min_size=1, max_size=30)
 

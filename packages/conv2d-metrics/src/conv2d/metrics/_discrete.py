@@ -177,6 +177,16 @@ def likely_outcomes(count: FloatArray, most: int) -> float:
     return float(seen + extra)
 
 
+def count_pairs(one: Cells, other: Cells, size: int) -> IntArray:
+    """Count pairs of codes below ``size``, ``(size, size)``; the code ``size`` marks an ignored step."""
+    width = size + 1
+    dtype = np.uint8 if width**2 <= 256 else np.int64
+    cell, count = _count(one.astype(dtype) * dtype(width) + other.astype(dtype), width**2)
+    table = np.zeros(width**2, dtype=np.int64)
+    table[cell] = count
+    return table.reshape(width, width)[:size, :size]
+
+
 def _count(cells: Cells, size: int) -> tuple[IntArray, IntArray]:
     """Filled cells and their counts."""
     if size > max(_DENSE, len(cells)):

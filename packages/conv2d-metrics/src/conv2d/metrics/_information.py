@@ -208,7 +208,7 @@ def transfer_entropy(
     return _discrete(now[:, 0], [p[:, 0] for p in past], lead[:, 0], correction, (surrogates, kind, seed, block))
 
 
-def entropy_rate(labels: LabelSequences, *, correction: Correction | None = "miller-madow") -> Information:
+def entropy_rate(labels: LabelSequences, *, correction: Correction | None = None) -> Information:
     """Estimate the entropy rate of label sequences: how uncertain the next step is when the present one is known.
 
     The conditional entropy H(next | present) of a first-order Markov chain, bits a step. Of codes, it is their
@@ -237,7 +237,7 @@ def entropy_rate(labels: LabelSequences, *, correction: Correction | None = "mil
 
     Examples
     --------
-    >>> entropy_rate([0, 0, 1, 1, 0, 0, 1, 1, 0], correction=None).value
+    >>> entropy_rate([0, 0, 1, 1, 0, 0, 1, 1, 0]).value
     1.0
     """
     _check(correction)
@@ -257,6 +257,18 @@ def entropy_rate(labels: LabelSequences, *, correction: Correction | None = "mil
     return Information(table.conditional_entropy() - bias, bias, np.nan, "bits", table.n)
 
 
+def pooled_information(
+    codes: IntArray, labels: IntArray, correction: Correction | None, surrogates: int, seed: int
+) -> Information:
+    """I(code; label) of windows of several codes ``(N, tokens)``, pooled; surrogates turn the windows' labels."""
+    _check(correction)
+    tokens = codes.shape[1]
+    context = coded(np.zeros(codes.size, dtype=np.int64))
+    # The codes are the target here: information is symmetric, and the labels are what is turned.
+    table = Table(coded(codes.ravel()), context, coded(np.repeat(labels, tokens)))
+    return _of_table(table, correction, (surrogates, "circular", seed, None), tokens)
+
+
 _Surrogates = tuple[int, SurrogateKind, int, int | None]
 
 
@@ -265,7 +277,11 @@ def _discrete(
 ) -> Information:
     _check(correction)
     context = coded(*past) if past else coded(np.zeros(len(target), dtype=np.int64))
-    table = Table(coded(target), context, coded(source))
+    return _of_table(Table(coded(target), context, coded(source)), correction, plan)
+
+
+def _of_table(table: Table, correction: Correction | None, plan: _Surrogates, repeat: int = 1) -> Information:
+    """Estimate from a table whose source came ``repeat`` times a step."""
     counts = table.with_source(table.source)
     if not counts.n:
         return Information(np.nan, 0.0, np.nan, "bits", 0, reason="no step is labelled in both sequences")
@@ -273,10 +289,10 @@ def _discrete(
     bias = 0.0 if correction is None else counts.bias(correction)
 
     def shuffled(other: npt.NDArray[Any]) -> float:
-        again = table.with_source(other)
+        again = table.with_source(np.repeat(other, repeat) if repeat > 1 else other)
         return again.information() if again.n else 0.0
 
-    p, null, n_surrogates = _tested(plugin, table.source, shuffled, plan)
+    p, null, n_surrogates = _tested(plugin, table.source[::repeat], shuffled, plan)
     return Information(plugin - bias, bias, p, "bits", counts.n, null, n_surrogates)
 
 
@@ -316,7 +332,9 @@ def _aligned(x: npt.ArrayLike, y: npt.ArrayLike, lag: int) -> tuple[npt.NDArray[
     if len(one) != len(other):
         raise ValueError(f"y: must be as long as x ({len(one)} steps), got {len(other)}.")
     if one.dtype.kind != other.dtype.kind:
-        raise TypeError("x, y: must both be classes (integers) or both continuous (floats); bin the continuous one first.")
+        raise TypeError(
+            "x, y: must both be classes (integers) or both continuous (floats); bin the continuous one first."
+        )
     if abs(lag) >= max(1, len(one)):
         raise ValueError(f"lag={lag}: leaves no step of a sequence of {len(one)}.")
     if lag < 0:
@@ -325,9 +343,7 @@ def _aligned(x: npt.ArrayLike, y: npt.ArrayLike, lag: int) -> tuple[npt.NDArray[
     return _leading(one, other, lag)
 
 
-def _leading(
-    lead: npt.NDArray[Any], late: npt.NDArray[Any], lag: int
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def _leading(lead: npt.NDArray[Any], late: npt.NDArray[Any], lag: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     return lead[: len(lead) - lag], late[lag:]
 
 

@@ -168,7 +168,9 @@ def _rows(name: str, segments: npt.ArrayLike, columns: int) -> FloatArray:
         rows = rows.reshape(0, columns)
     if rows.ndim != 2 or rows.shape[1] != columns:
         what = "recording, start, end, class, score"
-        raise ValueError(f"{name}: must be ({what[: what.rindex(',')] if columns == 4 else what}) a row, got {rows.shape}.")
+        raise ValueError(
+            f"{name}: must be ({what[: what.rindex(',')] if columns == 4 else what}) a row, got {rows.shape}."
+        )
     if np.isnan(rows).any():
         raise ValueError(f"{name}: NaN in row {int(np.flatnonzero(np.isnan(rows).any(axis=1))[0])}.")
     _ends(name, rows[:, 1:3])

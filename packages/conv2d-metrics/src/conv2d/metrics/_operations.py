@@ -185,7 +185,9 @@ def anticipation_accuracy(
     now = now[class_labels("y_true", y_true) != IGNORE]
     follows = _successors(grammar)
     if len(now) and not 0 <= now.min() <= now.max() < len(follows):
-        raise ValueError(f"current: must lie in 0..{len(follows) - 1}, the classes of the grammar, where a clip is labelled.")
+        raise ValueError(
+            f"current: must lie in 0..{len(follows) - 1}, the classes of the grammar, where a clip is labelled."
+        )
     return _score(true == pred, pred == IGNORE, "grammar prior", true == follows[now])
 
 
