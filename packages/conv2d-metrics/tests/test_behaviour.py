@@ -100,7 +100,7 @@ def test_lengths_come_in_the_unit_of_the_step():
 
 
 def test_a_curve_that_never_falls_to_half_has_no_median():
-    assert Survival(np.array([3.0]), np.array([0.8])).median == math.inf
+    assert Survival(np.array([3.0]), np.array([0.8]), np.array([0.5]), np.array([0.9])).median == math.inf
 
 
 def test_results_are_json():
@@ -116,7 +116,8 @@ def test_nothing_labelled():
     assert transition_matrix([-1], n_classes=2).rate == 0.0
     bouts = dwell_times([-1])
     assert math.isnan(bouts.naive(0))
-    assert bouts.to_dict() == {"step": 1.0, "per_class": []}
+    assert bouts.to_dict()["per_class"] == []
+    assert bouts.to_dict()["all"]["reason"] == "no bout and no uncut bout and no bout was seen to end"
 
 
 @pytest.mark.parametrize(

@@ -74,9 +74,10 @@ def test_matching_against_its_definition(steps, overlap):
     assert segment_matches(true, pred, overlap=overlap) == expected
 
 
-@given(labels, labels)
-def test_edit_score_against_the_recursion(one, other):
-    sequences = one, other
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=25))
+def test_edit_score_against_the_recursion(steps):
+    sequences = [list(column) for column in zip(*steps, strict=True)]
+    one, other = ([label for label, _ in groupby(sequence)] for sequence in sequences)
 
     @cache
     def distance(i, j):
@@ -85,11 +86,10 @@ def test_edit_score_against_the_recursion(one, other):
         substitute = distance(i - 1, j - 1) + (one[i - 1] != other[j - 1])
         return min(substitute, distance(i - 1, j) + 1, distance(i, j - 1) + 1)
 
-    cut = [[label for label, _ in groupby(sequence)] for sequence in (one, other)]
-    one, other = cut
     expected = 1 - distance(len(one), len(other)) / max(len(one), len(other))
     assert edit_score(*sequences) == pytest.approx(expected)
-    assert edit_score(*([300 + label for label in labels] for labels in sequences)) == pytest.approx(expected)
+    beyond_a_byte = ([300 + label for label in sequence] for sequence in sequences)
+    assert edit_score(*beyond_a_byte) == pytest.approx(expected)
 
 
 @given(pairs, st.integers(0, 4))

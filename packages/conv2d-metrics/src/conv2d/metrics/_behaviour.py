@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from ._inputs import BoolArray, FloatArray, IntArray, duration
 from ._results import record
-from ._sequences import LabelSequences, runs
+from ._sequences import LabelSequences, runs, times
 from ._sums import ratio
 from ._untyped import scipy
 
@@ -205,7 +205,8 @@ class DwellTimes:
         own = self._of(label) & ~self.left_censored
         ended, cut = self.length[own & ~self.right_censored], self.length[own & self.right_censored]
         if not len(ended):
-            return Survival(*(np.zeros(0) for _ in range(4)), confidence)
+            nothing = np.zeros(0)
+            return Survival(nothing, nothing, nothing, nothing, confidence)
         stats = scipy("stats")
         curve = stats.ecdf(stats.CensoredData(uncensored=ended, right=cut)).sf
         with warnings.catch_warnings():  # where the curve is 1 or 0 the interval is undefined, and comes as NaN
@@ -213,7 +214,8 @@ class DwellTimes:
             interval = curve.confidence_interval(confidence_level=confidence, method="log-log")
         falls = np.isin(curve.quantiles, ended)
         parts = (curve.quantiles, curve.probabilities, interval.low.probabilities, interval.high.probabilities)
-        return Survival(*(cast(FloatArray, np.asarray(part, dtype=np.float64)[falls]) for part in parts), confidence)
+        time, probability, low, high = (np.asarray(part, dtype=np.float64)[falls] for part in parts)
+        return Survival(time, probability, low, high, confidence)
 
     def _of(self, label: int | None) -> BoolArray:
         return np.ones(len(self.label), dtype=np.bool_) if label is None else self.label == label
@@ -270,7 +272,7 @@ def dwell_times(labels: LabelSequences, *, step: float = 1.0) -> DwellTimes:
     begins = found.opens
     ends = np.ones(len(begins), dtype=np.bool_)
     ends[:-1] = begins[1:]
-    return DwellTimes(found.sequence, found.label, found.length * float(step), begins, ends, step)
+    return DwellTimes(found.sequence, found.label, times(found.length, step), begins, ends, step)
 
 
 def class_count(labels: IntArray, n_classes: int | None) -> int:

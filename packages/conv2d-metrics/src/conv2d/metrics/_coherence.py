@@ -99,7 +99,7 @@ def coherence(x: npt.ArrayLike, y: npt.ArrayLike, *, rate: float, segment: int, 
     >>> x, y = np.sin(2 * np.pi * 5 * t) + noise[0], np.sin(2 * np.pi * 5 * (t - 0.02)) + noise[1]
     >>> found = coherence(x, y, rate=100, segment=200)
     >>> at = found.value.argmax()
-    >>> found.frequency[at], found.delay[at].round(2)
+    >>> float(found.frequency[at]), round(float(found.delay[at]), 2)
     (5.0, 0.02)
     """
     one, other = signal_pair(x, y)

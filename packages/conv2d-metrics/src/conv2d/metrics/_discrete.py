@@ -49,7 +49,7 @@ def coded(*columns: IntArray) -> Coded:
 
 
 def _dense(symbols: IntArray, kept: BoolArray | None = None) -> tuple[IntArray, int]:
-    """Number the symbols that occur from 0; what is not kept gets the number after the last."""
+    """Renumber the symbols that occur from 0; what is not kept gets the number after the last."""
     if kept is None:
         kept = np.ones(len(symbols), dtype=np.bool_)
     own = symbols[kept]
@@ -147,7 +147,7 @@ class Counts:
         """Σ (R − 1) / (2 n ln 2) over the conditions that occur, R the number of outcomes of a in each."""
         targets = self.shape[1]
         key, inverse = np.unique(condition * targets + self.a, return_inverse=True)
-        count = np.bincount(inverse, weights=self.count)
+        count = np.bincount(inverse, weights=self.count).astype(np.float64, copy=False)
         rows, row = np.unique(key // targets, return_inverse=True)
         seen = np.bincount(row)
         if correction == "miller-madow":
@@ -188,7 +188,7 @@ def count_pairs(one: Cells, other: Cells, size: int) -> IntArray:
 
 
 def _count(cells: Cells, size: int) -> tuple[IntArray, IntArray]:
-    """Filled cells and their counts."""
+    """Count each cell; those that are filled, and how often."""
     if size > max(_DENSE, len(cells)):
         return np.unique(cells.astype(np.int64, copy=False), return_counts=True)
     if cells.dtype == np.uint8 and len(cells) > 2**16:
@@ -208,4 +208,4 @@ def _summed(key: IntArray, weights: FloatArray, size: int) -> FloatArray:
     if size > max(_DENSE, len(key)):
         _, key = np.unique(key, return_inverse=True)
         size = 0
-    return np.bincount(key, weights=weights, minlength=size)
+    return np.bincount(key, weights=weights, minlength=size).astype(np.float64, copy=False)

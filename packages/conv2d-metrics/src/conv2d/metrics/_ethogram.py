@@ -10,8 +10,8 @@ import numpy as np
 from ._behaviour import DwellTimes, class_count, dwell_times
 from ._inputs import FloatArray, duration
 from ._results import record
-from ._sequences import LabelSequences, runs
-from ._sums import ratio
+from ._sequences import LabelSequences, runs, times
+from ._sums import ratio, tally
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def time_budget(labels: LabelSequences, *, n_classes: int | None = None, step: f
     duration("step", step)
     found = runs("labels", labels)
     k = class_count(found.label, n_classes)
-    return TimeBudget(np.bincount(found.label, weights=found.length, minlength=k) * step, step)
+    return TimeBudget(tally(found.label, k, None, times(found.length, step), None)[0], step)
 
 
 def bout_statistics(labels: LabelSequences, *, step: float = 1.0) -> tuple[BoutStatistics, ...]:
@@ -176,7 +176,7 @@ def bout_statistics(labels: LabelSequences, *, step: float = 1.0) -> tuple[BoutS
     for label in np.unique(bouts.label).tolist():
         own = bouts.label == label
         gaps = (found.start[own][1:] - found.end[own][:-1])[found.chunk[own][1:] == found.chunk[own][:-1]]
-        out.append(_describe(bouts, label, total, gaps * step))
+        out.append(_describe(bouts, label, total, times(gaps, step)))
     return tuple(out)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -21,7 +22,7 @@ def ksg(x: FloatArray, y: FloatArray, given: FloatArray | None, neighbors: int) 
     distance = cast(FloatArray, scipy("spatial").cKDTree(joint).query(joint, k=[neighbors + 1], p=np.inf)[0])[:, 0]
     if not distance.min() > 0:
         return np.nan
-    digamma = scipy("special").digamma
+    digamma = cast("Callable[[IntArray | int], FloatArray]", scipy("special").digamma)
     if given is None:
         near = [digamma(_nearer(part, distance) + 1) for part in parts]
         return float(digamma(neighbors) + digamma(len(x)) - np.mean(near[0] + near[1]))
@@ -33,12 +34,12 @@ def ksg(x: FloatArray, y: FloatArray, given: FloatArray | None, neighbors: int) 
 def _nearer(points: FloatArray, distance: FloatArray) -> IntArray:
     """Count the other points strictly nearer than a distance, for each point ``(N,)``."""
     # A neighbour at exactly that distance must not come in by the rounding of a sum.
-    reach = distance - 4 * np.spacing(np.abs(points).max())
+    reach = distance - 4 * float(np.spacing(np.abs(points).max()))
     if points.shape[1] == 1:
         value = points[:, 0]
-        ordered = np.sort(value)
-        inside = np.searchsorted(ordered, value + reach, "right") - np.searchsorted(ordered, value - reach, "left")
-        return np.maximum(0, inside - 1)
+        ordered = value[np.argsort(value)]
+        below = np.searchsorted(ordered, value - reach, side="left")
+        return np.maximum(0, np.searchsorted(ordered, value + reach, side="right") - below - 1)
     tree = scipy("spatial").cKDTree(points)
     return cast(IntArray, tree.query_ball_point(points, np.maximum(reach, 0), p=np.inf, return_length=True)) - 1
 

@@ -192,7 +192,7 @@ def anticipation_accuracy(
 
 
 def _successors(grammar: Transitions | npt.ArrayLike) -> IntArray:
-    """The commonest successor of each class, ``(K,)``."""
+    """Find the commonest successor of each class, ``(K,)``."""
     table = np.asarray(grammar.counts if isinstance(grammar, Transitions) else grammar, dtype=np.float64)
     if table.ndim != 2 or table.shape[0] != table.shape[1] or not table.size:
         raise ValueError(f"grammar: must be (K, K), from what to what, got shape {table.shape}.")

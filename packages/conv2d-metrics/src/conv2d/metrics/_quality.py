@@ -142,13 +142,14 @@ def quality_report(
         _inspect(one, outlier, flat, clip, None if bounds is None else bounds[c]) for c, one in enumerate(series)
     ]
     counts = np.array([found for found, _ in columns], dtype=np.int64).reshape(-1, 7)
-    robust = np.array([level for _, level in columns]).reshape(-1, 2)
+    median, spread = np.array([level for _, level in columns], dtype=np.float64).reshape(-1, 2).T
     settings: dict[str, float | int | None] = {
         "outlier": outlier,
         "flat": flat,
         "clip": clip if bounds is None else None,
     }
-    return QualityReport(names, int(np.prod(series.shape[1:])), *counts.T, *robust.T, settings)
+    n_samples = int(np.prod(series.shape[1:]))
+    return QualityReport(names, n_samples, *counts.T, median=median, spread=spread, settings=settings)
 
 
 def _inspect(
@@ -176,7 +177,7 @@ def _inspect(
 
 
 def _runs(series: FloatArray, among: BoolArray, least: int) -> tuple[int, int]:
-    """Samples, and stretches, of at least so many equal marked samples in a row."""
+    """Count samples, and stretches, of at least so many equal marked samples in a row."""
     new = np.ones(series.shape, dtype=np.bool_)
     new[:, 1:] = (series[:, 1:] != series[:, :-1]) | ~among[:, 1:] | ~among[:, :-1]
     start = np.flatnonzero(new.ravel())

@@ -10,7 +10,7 @@ import numpy as np
 
 from ._inputs import FloatArray, IntArray, duration
 from ._results import record
-from ._sequences import LabelSequences, Runs, runs, runs_pair
+from ._sequences import LabelSequences, Runs, runs, runs_pair, times
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ class Segments:
     @property
     def rows(self) -> FloatArray:
         """One row a segment, ``(R, 4)``: sequence, start, end, label, as `average_precision` takes them."""
-        return np.stack([self.sequence, self.start, self.end, self.label], axis=1)
+        sequence, label = self.sequence.astype(np.float64), self.label.astype(np.float64)
+        return np.stack([sequence, self.start, self.end, label], axis=1)
 
     def __len__(self) -> int:
         return len(self.label)
@@ -125,7 +126,7 @@ def segments(labels: LabelSequences, *, background: Sequence[int] = (), step: fl
     duration("step", step)
     of = runs("labels", labels).without(background)
     zero = of.offset[of.sequence]
-    return Segments(of.sequence, (of.start - zero) * step, (of.end - zero) * step, of.label)
+    return Segments(of.sequence, times(of.start - zero, step), times(of.end - zero, step), of.label)
 
 
 def segment_matches(

@@ -333,7 +333,8 @@ def crps_ensemble(y_true: npt.ArrayLike, members: npt.ArrayLike) -> FloatArray:
     >>> crps_ensemble([1.0], [[0.0, 2.0]])
     array([0.5])
     """
-    truth, forecast = np.asarray(y_true, dtype=np.float64), np.sort(np.asarray(members, dtype=np.float64), axis=-1)
+    truth = np.asarray(y_true, dtype=np.float64)
+    forecast = np.sort(np.asarray(members, dtype=np.float64), axis=-1)
     if forecast.ndim != truth.ndim + 1 or forecast.shape[:-1] != truth.shape or forecast.shape[-1] == 0:
         raise ValueError(
             f"members: must be y_true's shape plus a member axis, {(*truth.shape, 'M')}, got {forecast.shape}."
@@ -342,5 +343,6 @@ def crps_ensemble(y_true: npt.ArrayLike, members: npt.ArrayLike) -> FloatArray:
         raise ValueError("y_true, members: must be finite.")
     m = forecast.shape[-1]
     # Of sorted members, Σ |f − f'| over ordered pairs is 2 Σ (2i − m − 1) fᵢ.
-    pairs = 2 * (forecast * (2 * np.arange(1, m + 1) - m - 1)).sum(axis=-1)
+    weights = (2 * np.arange(1, m + 1) - m - 1).astype(np.float64)
+    pairs = 2 * np.einsum("...m,m->...", forecast, weights)
     return np.abs(forecast - truth[..., None]).mean(axis=-1) - pairs / (2 * m * m)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from ._inputs import IGNORE, BoolArray, IntArray, class_labels, integers
+from ._inputs import IGNORE, BoolArray, FloatArray, IntArray, class_labels, integers
 
 LabelSequences: TypeAlias = npt.ArrayLike | Sequence[npt.ArrayLike]
 """One sequence ``(T,)``, several of one length ``(B, T)``, or a list of sequences of any lengths."""
@@ -86,6 +86,11 @@ def joined_pair(y_true: LabelSequences, y_pred: LabelSequences) -> tuple[IntArra
                 "To leave a step out of the score, set its y_true to −1."
             )
     return true, pred, offset
+
+
+def times(steps: IntArray, step: float) -> FloatArray:
+    """Bring numbers of steps to the unit of a step's duration."""
+    return steps.astype(np.float64) * step
 
 
 def _split(name: str, labels: LabelSequences) -> list[IntArray]:

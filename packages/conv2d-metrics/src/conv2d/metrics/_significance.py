@@ -46,8 +46,8 @@ def surrogates_of(
         return
     for _ in range(count):
         turned = np.roll(source, int(rng.integers(n)), axis=0)  # so that blocks are not cut at the same places
-        pieces = np.split(turned, np.arange(length, n, length))
-        yield np.concatenate([pieces[i] for i in rng.permutation(len(pieces))])
+        starts = rng.permutation(np.arange(0, n, length))
+        yield np.concatenate([turned[at : at + length] for at in starts.tolist()])
 
 
 def p_value(observed: float, null: FloatArray) -> float:

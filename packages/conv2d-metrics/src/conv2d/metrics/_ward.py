@@ -55,7 +55,7 @@ class WardFrames:
     categories: tuple[str, ...] = CATEGORIES
 
     def __getitem__(self, category: str) -> IntArray:
-        """Steps of one category, ``(K,)``."""
+        """Give the steps of one category, ``(K,)``."""
         return self.counts[:, self.categories.index(category)]
 
     def to_dict(self) -> dict[str, Any]:
