@@ -333,16 +333,15 @@ def crps_ensemble(y_true: npt.ArrayLike, members: npt.ArrayLike) -> FloatArray:
     >>> crps_ensemble([1.0], [[0.0, 2.0]])
     array([0.5])
     """
-    truth = np.asarray(y_true, dtype=np.float64)
-    forecast = np.sort(np.asarray(members, dtype=np.float64), axis=-1)
-    if forecast.ndim != truth.ndim + 1 or forecast.shape[:-1] != truth.shape or forecast.shape[-1] == 0:
+    truth, forecast = np.asarray(y_true, dtype=np.float64), np.asarray(members, dtype=np.float64)
+    m = forecast.shape[-1] if forecast.ndim else 0
+    if forecast.ndim != truth.ndim + 1 or forecast.shape[:-1] != truth.shape or m == 0:
         raise ValueError(
             f"members: must be y_true's shape plus a member axis, {(*truth.shape, 'M')}, got {forecast.shape}."
         )
     if not (np.isfinite(truth).all() and np.isfinite(forecast).all()):
         raise ValueError("y_true, members: must be finite.")
-    m = forecast.shape[-1]
     # Of sorted members, Σ |f − f'| over ordered pairs is 2 Σ (2i − m − 1) fᵢ.
-    weights = (2 * np.arange(1, m + 1) - m - 1).astype(np.float64)
-    pairs = 2 * np.einsum("...m,m->...", forecast, weights)
+    weights = np.linspace(1.0 - m, m - 1.0, m)
+    pairs = 2 * (np.sort(forecast, axis=-1) @ weights)
     return np.abs(forecast - truth[..., None]).mean(axis=-1) - pairs / (2 * m * m)
