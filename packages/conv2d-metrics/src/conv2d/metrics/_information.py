@@ -105,9 +105,10 @@ def mutual_information(
     surrogates : int
         How many to compare with; 0 makes no test. There can be fewer when a short sequence has no more turns.
     kind : {"circular", "block"}
-        Turn x round by at least 5 % of its length, or put its blocks in another order (when it drifts over time).
+        Turn x round the circle, or put its blocks in another order, as for sequences that drift.
     block : int, optional
-        Steps of a block, by default about √T; it should be longer than x remembers.
+        Steps of a block, by default ten times what x remembers (its mean bout, or the steps until its autocorrelation
+        falls below 1/e); shorter ones find too much. At least four must fit.
     seed : int
 
     Returns

@@ -139,7 +139,7 @@ def cross_correlation(
         Pearson's r of the steps that overlap at that lag; or covariance about the means of all steps over their
         standard deviations and T, which shrinks towards 0 at long lags (the "biased" form of the spectral literature).
     surrogates, kind, block, seed
-        As in `mutual_information`; turns are by more than twice `max_lag`.
+        As in `mutual_information`.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def cross_correlation(
     one, other = one - one.mean(), other - other.mean()
     lag = np.arange(-max_lag, max_lag + 1)
     value = _correlation(one, other, lag, normalise)
-    again = surrogates_of(one, surrogates, kind, seed, block=block, apart=2 * max_lag + 1)
+    again = surrogates_of(one, surrogates, kind, seed, block=block)
     null = np.array([_largest(_correlation(turned, other, lag, normalise)) for turned in again])
     reason = "one of the sequences is constant" if np.isnan(value).any() else ""
     return LagProfile(lag, value, len(one) - np.abs(lag), p_value(_largest(value), null), len(null), reason)
@@ -222,7 +222,7 @@ def windowed_cross_correlation(
     one, other = one - one.mean(), other - other.mean()
     start, lag = np.arange(0, len(one) - window + 1, hop), np.arange(-max_lag, max_lag + 1)
     value = _windowed(one, other, start, window, lag)
-    again = surrogates_of(one, surrogates, kind, seed, block=block, apart=2 * max_lag + 1)
+    again = surrogates_of(one, surrogates, kind, seed, block=block)
     null = np.array([_size(_windowed(turned, other, start, window, lag)).max(axis=1) for turned in again])
     highest = _size(value).max(axis=1)
     p = [p_value(float(high), null[:, w] if len(null) else null) for w, high in enumerate(highest)]
@@ -276,7 +276,7 @@ def lagged_kappa(
     first, second = Coded(both.code[: len(one)], both.size), Coded(both.code[len(one) :], both.size)
     lag = np.arange(-max_lag, max_lag + 1)
     value, n = _kappas(first.code, second, lag)
-    again = surrogates_of(first.code, surrogates, kind, seed, block=block, apart=2 * max_lag + 1)
+    again = surrogates_of(first.code, surrogates, kind, seed, block=block)
     null = np.array([_largest(_kappas(turned, second, lag)[0]) for turned in again])
     reason = "no labelled pair, or one class throughout" if np.isnan(value).any() else ""
     return LagProfile(lag, value, n, p_value(_largest(value), null), len(null), reason)

@@ -334,7 +334,7 @@ def crps_ensemble(y_true: npt.ArrayLike, members: npt.ArrayLike) -> FloatArray:
     array([0.5])
     """
     truth, forecast = np.asarray(y_true, dtype=np.float64), np.asarray(members, dtype=np.float64)
-    m = forecast.shape[-1] if forecast.ndim else 0
+    m = int(forecast.shape[-1]) if forecast.ndim else 0
     if forecast.ndim != truth.ndim + 1 or forecast.shape[:-1] != truth.shape or m == 0:
         raise ValueError(
             f"members: must be y_true's shape plus a member axis, {(*truth.shape, 'M')}, got {forecast.shape}."
