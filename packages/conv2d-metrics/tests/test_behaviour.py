@@ -66,6 +66,21 @@ def test_transitions_against_counting(parts):
     np.testing.assert_array_equal((halves[0] + halves[1]).counts, expected)
 
 
+@pytest.mark.parametrize("shape", [(1, 4000), (3, 1001)])
+@pytest.mark.parametrize("dwell", [1, 100])
+@pytest.mark.parametrize("classes", [4, 255, 256])
+def test_transitions_of_many_changes_and_of_few(shape, dwell, classes):
+    """Both ways of counting, on long sequences with ignored steps."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(rng.integers(-1, classes, (shape[0], shape[1] // dwell + 1)), dwell, axis=1)[:, : shape[1]]
+    labels[0, 0] = classes - 1
+    here, there = labels[:, :-1], labels[:, 1:]
+    kept = (here >= 0) & (there >= 0)
+    expected = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(expected, (here[kept], there[kept]), 1)
+    np.testing.assert_array_equal(transition_matrix(labels).counts, expected)
+
+
 @given(sequences)
 def test_bouts_tile_the_labelled_steps(parts):
     bouts = dwell_times(parts)

@@ -38,17 +38,17 @@ def test_a_test_not_made_does_not_count():
 
 
 def test_many_windows_of_nothing_hardly_ever_hold_a_finding():
-    """Any finding in 8 windows: of 150 recordings, no more than a binomial at 5 % exceeds once in a thousand."""
-    found, uncorrected = 0, 0
-    for seed in range(150):
+    """Any finding in 8 windows: of 50 recordings, no more than a binomial at 5 % exceeds once in a thousand."""
+    trials, found, uncorrected = 50, 0, 0
+    for seed in range(trials):
         rng = np.random.default_rng(seed)
-        x, y = rng.integers(0, 3, (2, 800))
-        measure = partial(mutual_information, surrogates=199, seed=seed)
-        result = windowed(measure, x, y, sliding_windows(800, 100, 100))
+        x, y = rng.integers(0, 3, (2, 1600))
+        measure = partial(mutual_information, surrogates=159, seed=seed)
+        result = windowed(measure, x, y, sliding_windows(1600, 200, 200))
         found += bool((result.adjusted <= 0.05).any())
         uncorrected += bool((result.p <= 0.05).any())
-    assert found <= binom.ppf(0.999, 150, 0.05)
-    assert uncorrected > binom.ppf(0.999, 150, 0.05)
+    assert found <= binom.ppf(0.999, trials, 0.05)
+    assert uncorrected > binom.ppf(0.999, trials, 0.05)
 
 
 def test_the_windows_in_step_are_found():

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ._inputs import BoolArray, FloatArray, IntArray, duration
+from ._discrete import count_neighbours
+from ._inputs import IGNORE, BoolArray, FloatArray, IntArray, duration
 from ._results import record
-from ._sequences import LabelSequences, runs, times
+from ._sequences import LabelSequences, joined, runs, runs_of, times
 from ._sums import ratio
 from ._untyped import scipy
 
@@ -91,12 +92,20 @@ def transition_matrix(labels: LabelSequences, *, n_classes: int | None = None) -
     (array([[1, 1],
            [0, 2]]), 0.25)
     """
-    found = runs("labels", labels)
-    label, k = found.label, class_count(found.label, n_classes)
+    steps, offset = joined("labels", labels)
+    k = class_count(steps, n_classes)
+    if k < 256 and np.count_nonzero(steps[1:] != steps[:-1]) > len(steps) // 16:
+        if len(offset) > 2:
+            steps = np.insert(steps, offset[1:-1], IGNORE)  # nothing is counted across an ignored step
+        codes = steps.astype(np.uint8)
+        codes += np.uint8(1)  # −1 has become 255, and becomes 0
+        return Transitions(count_neighbours(codes)[1 : k + 1, 1 : k + 1].copy())
+    found = runs_of(steps, offset)
+    label = found.label
     linked = ~found.opens[1:]
     changes = label[:-1][linked] * k + label[1:][linked]
     counts = np.bincount(changes, minlength=k * k).reshape(k, k)
-    # Bouts are few and steps are many: who stays is known from how long the bouts are.
+    # Where bouts are few and steps are many, who stays is known from how long the bouts are.
     stays = np.zeros(k, dtype=np.int64)
     np.add.at(stays, label, found.length - 1)
     counts[np.diag_indices(k)] += stays

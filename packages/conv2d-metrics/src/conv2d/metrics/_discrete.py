@@ -192,15 +192,25 @@ def _count(cells: Cells, size: int) -> tuple[IntArray, IntArray]:
     if size > max(_DENSE, len(cells)):
         return np.unique(cells.astype(np.int64, copy=False), return_counts=True)
     if cells.dtype == np.uint8 and len(cells) > 2**16:
-        # Two neighbours at once: half as many to count, and both margins of the table of pairs count every step.
-        even = len(cells) // 2 * 2
-        pairs = np.bincount(cells[:even].view(np.uint16), minlength=2**16).reshape(256, 256)
+        pairs = _couples(cells)
         counts = pairs.sum(axis=0) + pairs.sum(axis=1)
-        counts[cells[even:]] += 1
+        counts[cells[len(cells) // 2 * 2 :]] += 1
     else:
         counts = np.bincount(cells, minlength=size)
     filled = np.flatnonzero(counts)
     return filled, counts[filled]
+
+
+def count_neighbours(codes: Cells) -> IntArray:
+    """Count which byte follows which, ``(256, 256)`` from what to what."""
+    return _couples(codes) + _couples(codes[1:])
+
+
+def _couples(codes: Cells) -> IntArray:
+    """Count steps 0 and 1, 2 and 3, … of bytes as pairs ``(256, 256)``: half as many to count as there are steps."""
+    even = len(codes) // 2 * 2
+    pairs = codes[:even].view("<u2")  # the later step is the higher byte
+    return np.bincount(pairs, minlength=2**16).reshape(256, 256).T
 
 
 def _summed(key: IntArray, weights: FloatArray, size: int) -> FloatArray:

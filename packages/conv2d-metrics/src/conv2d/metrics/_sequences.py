@@ -58,14 +58,19 @@ class Runs:
 
 def runs(name: str, labels: LabelSequences) -> Runs:
     """Find the maximal runs of one label in each sequence."""
+    return runs_of(*joined(name, labels))
+
+
+def joined(name: str, labels: LabelSequences) -> tuple[IntArray, IntArray]:
+    """Lay sequences end to end ``(T,)``, and say where each begins ``(B + 1,)``."""
     parts = _split(name, labels)
-    return _runs(class_labels(name, _joined(parts)), _offsets(parts))
+    return class_labels(name, _joined(parts)), _offsets(parts)
 
 
 def runs_pair(y_true: LabelSequences, y_pred: LabelSequences) -> tuple[Runs, Runs]:
     """Find the runs of true and predicted sequences, both cut where the truth is ignored."""
     true, pred, offset = joined_pair(y_true, y_pred)
-    return _runs(true, offset), _runs(pred, offset)
+    return runs_of(true, offset), runs_of(pred, offset)
 
 
 def joined_pair(y_true: LabelSequences, y_pred: LabelSequences) -> tuple[IntArray, IntArray, IntArray]:
@@ -113,7 +118,8 @@ def _offsets(parts: Sequence[IntArray]) -> IntArray:
     return np.cumsum([0, *(len(part) for part in parts)])
 
 
-def _runs(labels: IntArray, offset: IntArray) -> Runs:
+def runs_of(labels: IntArray, offset: IntArray) -> Runs:
+    """Find the maximal runs of one label in sequences laid end to end."""
     begins = np.empty(len(labels), dtype=np.bool_)
     np.not_equal(labels[1:], labels[:-1], out=begins[1:])
     begins[offset[:-1][offset[:-1] < len(labels)]] = True
