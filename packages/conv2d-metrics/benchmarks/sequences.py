@@ -10,6 +10,7 @@ of edit distances filled cell by cell, and for each predicted segment its overla
 import time
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from deeptime.markov import TransitionCountEstimator
@@ -83,13 +84,13 @@ def mstcn_edit(true: list[int], pred: list[int]) -> float:
     return 1 - table[-1, -1] / max(m, n)
 
 
-def timed(work: Callable[[], object]) -> tuple[float, object]:
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     start = time.thread_time()
     result = work()
     return time.thread_time() - start, result
 
 
-def best(work: Callable[[], object], rounds: int = 7) -> tuple[float, object]:
+def best(work: Callable[[], Any], rounds: int = 7) -> tuple[float, Any]:
     runs = [timed(work) for _ in range(rounds)]
     return min(seconds for seconds, _ in runs), runs[0][1]
 

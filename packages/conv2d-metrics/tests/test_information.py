@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from sklearn.metrics import mutual_info_score
 
 from conv2d.metrics import mutual_information, transfer_entropy
 from conv2d.metrics._discrete import _DENSE, coded, likely_outcomes
+
+UNKNOWN: Any = "unknown"
+"""A word that no parameter knows."""
 
 steps = st.lists(st.tuples(st.integers(-1, 3), st.integers(-1, 3)), min_size=2, max_size=40)
 
@@ -269,9 +273,9 @@ def test_several_columns_make_one_continuous_variable():
         (lambda: mutual_information([0, 1], [0, 1], lag=2), ValueError, "lag=2: leaves no step of a sequence of 2"),
         (lambda: mutual_information([0.0] * 3, [0.0] * 3), ValueError, "neighbors=4: must be fewer than the 3 steps"),
         (lambda: mutual_information([[0], [1]], [0, 1]), ValueError, r"x: classes must be \(T,\)"),
-        (lambda: mutual_information([0, 1], [0, 1], correction="none"), ValueError, "correction: must be one of"),
+        (lambda: mutual_information([0, 1], [0, 1], correction=UNKNOWN), ValueError, "correction: must be one of"),
         (lambda: mutual_information([0, 1], [0, 1], surrogates=-1), ValueError, "surrogates: .* at least 0"),
-        (lambda: mutual_information([0, 1], [0, 1], surrogates=1, kind="x"), ValueError, "kind: must be one of"),
+        (lambda: mutual_information([0, 1], [0, 1], surrogates=1, kind=UNKNOWN), ValueError, "kind: must be one of"),
         (
             lambda: mutual_information([0, 1] * 9, [0, 1] * 9, surrogates=1, kind="block", block=5),
             ValueError,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import strategies as st
 from scipy.stats import binom, false_discovery_control
 
 from conv2d.metrics import adjust_p_values, dynamic_windows, mutual_information, sliding_windows, windowed
+
+UNKNOWN: Any = "unknown"
+"""A word that no parameter knows."""
 
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=20)
 
@@ -25,7 +29,8 @@ def test_adjustments_against_their_definitions(p):
     for rank, i in enumerate(order):
         holm[i] = min(1, max((n - r) * p[j] for r, j in enumerate(order[: rank + 1])))
     np.testing.assert_allclose(adjust_p_values(p), holm)
-    step_up = [min(1, min(p[order[r]] * n / (r + 1) for r in range(n) if p[order[r]] >= p[i])) for i in range(n)]
+    ordered = p[order].tolist()
+    step_up = [min(1.0, *(ordered[r] * n / (r + 1) for r in range(n) if ordered[r] >= each)) for each in p.tolist()]
     np.testing.assert_allclose(adjust_p_values(p, method="benjamini-hochberg"), step_up)
     by = adjust_p_values(p, method="benjamini-yekutieli")
     np.testing.assert_allclose(by, false_discovery_control(p, method="by"))
@@ -82,7 +87,7 @@ def test_bad_input_is_told_apart():
     with pytest.raises(ValueError, match=r"p: p-values lie in \[0, 1\], got 0.5 to 2.0"):
         adjust_p_values([0.5, 2.0])
     with pytest.raises(ValueError, match="method: must be one of"):
-        adjust_p_values([0.5], method="none")
+        adjust_p_values([0.5], method=UNKNOWN)
     with pytest.raises(ValueError, match="window=5: longer than the sequence"):
         sliding_windows(4, 5, 1)
     with pytest.raises(ValueError, match="windows: each must lie within the 3 steps"):

@@ -12,7 +12,7 @@ import numpy as np
 from ._discrete import count_neighbours
 from ._inputs import IGNORE, BoolArray, FloatArray, IntArray, duration
 from ._results import record
-from ._sequences import LabelSequences, joined, runs, runs_of, times
+from ._sequences import LabelSequences, Steps, joined, runs, runs_of, times
 from ._sums import ratio
 from ._untyped import scipy
 
@@ -284,7 +284,7 @@ def dwell_times(labels: LabelSequences, *, step: float = 1.0) -> DwellTimes:
     return DwellTimes(found.sequence, found.label, times(found.length, step), begins, ends, step)
 
 
-def class_count(labels: IntArray, n_classes: int | None) -> int:
+def class_count(labels: Steps, n_classes: int | None) -> int:
     """K: as asked, or one more than the highest label."""
     highest = int(labels.max()) if labels.size else -1
     if n_classes is not None and highest >= n_classes:

@@ -63,21 +63,31 @@ class Groups:
 
 def integers(name: str, values: npt.ArrayLike) -> IntArray:
     """View integer ``values`` of any shape as int64; anything else is refused, never rounded."""
+    return signed(name, values).astype(np.int64, copy=False)
+
+
+def signed(name: str, values: npt.ArrayLike) -> npt.NDArray[np.signedinteger[Any]]:
+    """Take integer ``values`` as they are, unsigned ones as int64; anything else is refused, never rounded."""
     array = np.asarray(values)
     if array.dtype.kind not in "iu":
         raise TypeError(
             f"{name}: class indices must be integers, got dtype {array.dtype}. "
             "Map class names to 0..K-1 first, and −1 to the windows to ignore."
         )
-    return array.astype(np.int64, copy=False)
+    return array.astype(np.int64) if array.dtype.kind == "u" else array
 
 
 def class_labels(name: str, values: npt.ArrayLike) -> IntArray:
     """Take class indices from −1 (ignore) upwards, any shape."""
     array = integers(name, values)
+    check_labels(name, array)
+    return array
+
+
+def check_labels(name: str, array: npt.NDArray[np.signedinteger[Any]]) -> None:
+    """Refuse class indices below −1 (ignore)."""
     if array.size and array.min() < IGNORE:
         raise ValueError(f"{name}: a label is −1 (ignore) or a class index from 0; the smallest here is {array.min()}.")
-    return array
 
 
 def floats(name: str, values: npt.ArrayLike) -> Probabilities:

@@ -105,7 +105,7 @@ def ward_frames(y_true: LabelSequences, y_pred: LabelSequences, *, background: S
     true, pred, first = true[start], pred[start], np.isin(start, offset)
     classes = np.setdiff1d(np.union1d(true, pred), [IGNORE, *background])
     counts = [_categories(true == k, pred == k, true == IGNORE, first, length) for k in classes]
-    return WardFrames(classes, np.array(counts, dtype=np.int64).reshape(-1, len(CATEGORIES)))
+    return WardFrames(classes.astype(np.int64), np.array(counts, dtype=np.int64).reshape(-1, len(CATEGORIES)))
 
 
 def _categories(true: Any, pred: Any, ignored: Any, first: Any, length: IntArray) -> IntArray:
