@@ -3,15 +3,20 @@ from __future__ import annotations
 import json
 import math
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import CensoredData, ecdf
 
-from conv2d.metrics import Survival, dwell_times, transition_matrix
+from conv2d.metrics import (
+    Survival,
+    bout_statistics,
+    dwell_times,
+    entropy_rate,
+    time_budget,
+    transition_matrix,
+)
 
 sequences = st.lists(st.lists(st.integers(-1, 3), min_size=1, max_size=20), min_size=1, max_size=4)
 
@@ -61,6 +66,21 @@ def test_transitions_against_counting(parts):
     np.testing.assert_array_equal((halves[0] + halves[1]).counts, expected)
 
 
+@pytest.mark.parametrize("shape", [(1, 4000), (3, 1001)])
+@pytest.mark.parametrize("dwell", [1, 100])
+@pytest.mark.parametrize("classes", [4, 255, 256])
+def test_transitions_of_many_changes_and_of_few(shape, dwell, classes):
+    """Both ways of counting, on long sequences with ignored steps."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(rng.integers(-1, classes, (shape[0], shape[1] // dwell + 1)), dwell, axis=1)[:, : shape[1]]
+    labels[0, 0] = classes - 1
+    here, there = labels[:, :-1], labels[:, 1:]
+    kept = (here >= 0) & (there >= 0)
+    expected = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(expected, (here[kept], there[kept]), 1)
+    np.testing.assert_array_equal(transition_matrix(labels).counts, expected)
+
+
 @given(sequences)
 def test_bouts_tile_the_labelled_steps(parts):
     bouts = dwell_times(parts)
@@ -70,15 +90,83 @@ def test_bouts_tile_the_labelled_steps(parts):
 
 
 @given(sequences)
-def test_survival_agrees_with_scipy(parts):
+def test_survival_against_the_product_of_its_definition(parts):
     bouts = dwell_times(parts)
-    own = ~bouts.left_censored
-    for label in np.unique(bouts.label[own & ~bouts.right_censored]).tolist():
-        mine = own & (bouts.label == label)
-        ended, cut = (bouts.length[mine & flag] for flag in (~bouts.right_censored, bouts.right_censored))
-        peer: Any = ecdf(CensoredData(uncensored=ended, right=cut)).sf
+    for label in np.unique(bouts.label).tolist():
+        own = (bouts.label == label) & ~bouts.left_censored
+        length, ended = bouts.length[own], ~bouts.right_censored[own]
         curve = bouts.survival(label)
-        np.testing.assert_allclose(curve.probability, peer.evaluate(curve.time), atol=1e-12)
+        np.testing.assert_array_equal(curve.time, np.unique(length[ended]))
+        expected, probability = [], 1.0
+        for t in curve.time:
+            probability *= 1 - (ended & (length == t)).sum() / (length >= t).sum()
+            expected.append(probability)
+        np.testing.assert_allclose(curve.probability, expected, atol=1e-12)
+        judged = ~np.isnan(curve.low)
+        assert (curve.low[judged] <= curve.probability[judged]).all()
+        assert (curve.probability[judged] <= curve.high[judged]).all()
+        told = curve.to_dict()
+        assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+@pytest.mark.vectors("dwell_short_windows_bias.npz")
+def test_the_trap_of_cut_dwell_times(vector):
+    """The true mean is 41 steps; the recordings are 40 long."""
+    bouts = dwell_times(labels_of(vector))
+    assert bouts.naive() == pytest.approx(20.5, abs=0.05)
+    assert bouts.censored_mle() == pytest.approx(38, abs=0.5)
+
+
+@pytest.mark.vectors("dwell_*.npz")
+def test_budget_and_entropy_rate_vectors(vector):
+    labels = labels_of(vector)
+    budget = time_budget(labels, n_classes=len(vector["expected__occupancy"]))
+    np.testing.assert_allclose(budget.share, vector["expected__occupancy"])
+    assert budget.time.sum() == vector["expected__frames"]
+    assert budget.entropy == pytest.approx(float(vector["expected__occupancy_entropy_bits"]))
+    rate = entropy_rate(labels)
+    assert rate.value == pytest.approx(float(vector["expected__entropy_rate_bits"]), abs=1e-12, nan_ok=True)
+    assert bool(rate.reason) == math.isnan(rate.value)
+    told = [rate.to_dict(), budget.to_dict(), *(bouts.to_dict() for bouts in bout_statistics(labels))]
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+@given(sequences)
+def test_the_entropy_rate_is_that_of_the_transitions(parts):
+    transitions = transition_matrix(parts, n_classes=4)
+    row = transitions.counts.sum(axis=1)
+    p = np.nan_to_num(transitions.probabilities)
+    logs = np.log2(p, where=p > 0, out=np.zeros_like(p))
+    expected = -(row / max(row.sum(), 1) * (p * logs).sum(axis=1)).sum() if row.sum() else math.nan
+    rate = entropy_rate(parts)
+    assert rate.n == row.sum()
+    assert rate.value == pytest.approx(expected, abs=1e-12, nan_ok=True)
+    seen = (transitions.counts > 0).sum() - (row > 0).sum()
+    if rate.n:
+        corrected = entropy_rate(parts, correction="miller-madow")
+        assert corrected.bias == pytest.approx(-seen / (2 * rate.n * math.log(2)))
+        assert corrected.plugin == pytest.approx(rate.value)
+
+
+def test_diversity_is_exp_of_the_entropy_in_nats():
+    budget = time_budget([0, 0, 1, 2, 2, 2], step=0.5)
+    p = np.array([2, 1, 3]) / 6
+    assert budget.diversity == pytest.approx(math.exp(-(p * np.log(p)).sum()))
+    pooled = budget + time_budget([0, 1], n_classes=3, step=0.5)
+    np.testing.assert_array_equal(pooled.time, [1.5, 1.0, 1.5])
+    with pytest.raises(ValueError, match="only budgets of the same classes and step add"):
+        _ = budget + time_budget([0, 1, 2])
+
+
+def test_bout_statistics_by_hand():
+    rest, walk = bout_statistics([[0, 1, 1, 0, 0, 0, 1, 1, 1, 1, 0], [1, 0, 1]])
+    assert (walk.n, walk.n_complete, walk.naive_mean) == (4, 2, 2.0)
+    assert walk.rate == pytest.approx(3 / 14)  # the bout that opens the second recording was not seen to start
+    assert walk.interval == pytest.approx((3 + 1) / 2)  # not from one recording to the next
+    assert walk.spread == pytest.approx(np.std([2, 4], ddof=1) / 3)
+    assert walk.censored_mean == pytest.approx((2 + 4 + 1) / 2)
+    assert rest.reason == ""
+    assert bout_statistics([1, 1])[0].reason.startswith("censored_mean: no bout was seen to end")
 
 
 def test_cut_bouts_are_worth_what_they_show():
@@ -100,7 +188,7 @@ def test_lengths_come_in_the_unit_of_the_step():
 
 
 def test_a_curve_that_never_falls_to_half_has_no_median():
-    assert Survival(np.array([3.0]), np.array([0.8])).median == math.inf
+    assert Survival(np.array([3.0]), np.array([0.8]), np.array([0.5]), np.array([0.9])).median == math.inf
 
 
 def test_results_are_json():
@@ -116,7 +204,8 @@ def test_nothing_labelled():
     assert transition_matrix([-1], n_classes=2).rate == 0.0
     bouts = dwell_times([-1])
     assert math.isnan(bouts.naive(0))
-    assert bouts.to_dict() == {"step": 1.0, "per_class": []}
+    assert bouts.to_dict()["per_class"] == []
+    assert bouts.to_dict()["all"]["reason"] == "no bout and no uncut bout and no bout was seen to end"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
-from conv2d.metrics import codebook_usage, entropy_decomposition
+from conv2d.metrics import (
+    code_behaviour_information,
+    codebook_usage,
+    entropy_decomposition,
+    entropy_rate,
+    mutual_information,
+    predictive_entropy,
+)
 
 
 @pytest.mark.vectors("codebook*.npz")
@@ -68,8 +75,12 @@ def test_bad_codes_are_told_apart():
 @pytest.mark.vectors("entropy_decomposition*.npz")
 def test_entropy_vectors(vector):
     parts = entropy_decomposition(vector["member_probs"])
-    for name in ("total", "aleatoric", "epistemic"):
+    for name in ("total", "aleatoric", "epistemic", "variation_ratio", "max_prob_uncertainty"):
         np.testing.assert_allclose(getattr(parts, name), vector[f"expected__{name}"], atol=1e-12)
+    np.testing.assert_allclose(parts.mean_prob, vector["expected__mean_probs"], atol=1e-12)
+    np.testing.assert_allclose(predictive_entropy(parts.mean_prob), parts.total, atol=1e-12)
+    told = parts.to_dict()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -94,3 +105,37 @@ def test_bad_members_are_told_apart():
         entropy_decomposition([0.5, 0.5])
     with pytest.raises(ValueError, match="member_prob: every row must sum to 1"):
         entropy_decomposition([[0.5, 0.6]])
+
+
+def test_codes_that_tell_behaviour():
+    rng = np.random.default_rng(0)
+    behaviour = np.repeat(rng.integers(0, 3, 200), 5)
+    codes = np.stack([behaviour * 2 + rng.integers(0, 2, 1000), rng.integers(6, 8, 1000)], axis=1)
+    found = code_behaviour_information(codes[:, :1], behaviour, codebook_size=8, surrogates=99)
+    assert found.information.p == 0.01
+    assert found.explained == pytest.approx(1, abs=0.01)
+    assert found.purity == 1.0
+    np.testing.assert_array_equal(found.code_behaviour, [0, 0, 1, 1, 2, 2, -1, -1])
+    one = mutual_information(codes[:, 0], behaviour)
+    assert found.information.plugin == pytest.approx(one.plugin)
+    assert found.information.value == pytest.approx(one.value)
+    both = code_behaviour_information(codes, behaviour, codebook_size=8)
+    pooled = mutual_information(codes.ravel(), np.repeat(behaviour, 2))
+    assert both.information.value == pytest.approx(pooled.value)
+    told = both.to_dict()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+def test_codes_without_behaviour():
+    nothing = code_behaviour_information([0, 1], [-1, -1], codebook_size=2)
+    assert math.isnan(nothing.information.value)
+    assert nothing.information.reason == "no step is labelled in both sequences"
+    assert math.isnan(code_behaviour_information([0, 1], [1, 1], codebook_size=2).explained)
+    with pytest.raises(ValueError, match="behaviour: one a window"):
+        code_behaviour_information([[0, 1]], [0, 1], codebook_size=2)
+
+
+def test_bits_per_window_and_transition_entropy():
+    codes = np.tile([0, 1, 2, 3], (10, 16))
+    assert codebook_usage(codes, 4).bits_per_window(tokens=64) == 128.0
+    assert entropy_rate(codes).value == 0.0  # what follows is certain

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import math
 from functools import cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
@@ -13,14 +13,18 @@ from hypothesis import strategies as st
 from conv2d.metrics import (
     Matches,
     accuracy,
+    average_precision,
     boundary_f1,
     boundary_matches,
     edit_score,
     segment_f1,
     segment_matches,
+    segment_timing,
+    segmental_f1,
+    segments,
     tiou,
+    ward_frames,
 )
-from conv2d.metrics._segments import levenshtein
 
 labels = st.lists(st.integers(0, 3), min_size=1, max_size=25)
 pairs = st.lists(st.tuples(st.integers(-1, 3), st.integers(0, 3)), min_size=1, max_size=30)
@@ -75,8 +79,11 @@ def test_matching_against_its_definition(steps, overlap):
     assert segment_matches(true, pred, overlap=overlap) == expected
 
 
-@given(labels, labels)
-def test_edit_distance_against_the_recursion(one, other):
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=25))
+def test_edit_score_against_the_recursion(steps):
+    sequences = [list(column) for column in zip(*steps, strict=True)]
+    one, other = ([label for label, _ in groupby(sequence)] for sequence in sequences)
+
     @cache
     def distance(i, j):
         if min(i, j) == 0:
@@ -84,7 +91,10 @@ def test_edit_distance_against_the_recursion(one, other):
         substitute = distance(i - 1, j - 1) + (one[i - 1] != other[j - 1])
         return min(substitute, distance(i - 1, j) + 1, distance(i, j - 1) + 1)
 
-    assert levenshtein(np.array(one), np.array(other)) == distance(len(one), len(other))
+    expected = 1 - distance(len(one), len(other)) / max(len(one), len(other))
+    assert edit_score(*sequences) == pytest.approx(expected)
+    beyond_a_byte = ([300 + label for label in sequence] for sequence in sequences)
+    assert edit_score(*beyond_a_byte) == pytest.approx(expected)
 
 
 @given(pairs, st.integers(0, 4))
@@ -160,6 +170,96 @@ def test_tiou_vectors(vector):
     np.testing.assert_allclose(tiou(vector["tiou_a"], vector["tiou_b"]), vector["expected__tiou"])
 
 
+@pytest.mark.vectors("detection_ap.npz")
+def test_average_precision_vectors(vector):
+    found = average_precision(vector["gt"], vector["pred"], overlaps=vector["thresholds"])
+    np.testing.assert_allclose(found.by_class, vector["expected__ap"], atol=1e-12)
+    np.testing.assert_allclose(found.by_overlap, vector["expected__map"], atol=1e-12)
+    assert found.mean == pytest.approx(float(vector["expected__average_map"]))
+    assert (tiou(vector["tiou_a"], vector["tiou_b"]) >= 0.5).mean() == pytest.approx(
+        float(vector["expected__tiou_at_50"])
+    )
+
+
+def test_a_detection_has_a_second_choice_and_a_predicted_segment_has_not():
+    true = [[0, 0, 10, 1], [0, 10, 22, 1]]
+    found = average_precision(true, [[0, 0, 10, 1, 0.9], [0, 0, 20, 1, 0.8]], overlaps=[0.4])
+    assert found.by_overlap == [1.0]
+    nothing = average_precision([], [[0, 0, 1, 1, 0.5]])
+    assert math.isnan(nothing.mean)
+    assert nothing.to_dict()["reason"] == "nothing is true"
+    missed = average_precision(true, [])
+    assert missed.mean == 0.0
+
+
+def test_segments_are_runs_with_times():
+    found = segments([[0, 0, 1], [1, -1, 1]], background=[0], step=2.0)
+    np.testing.assert_array_equal(found.rows, [[0, 4, 6, 1], [1, 0, 2, 1], [1, 4, 6, 1]])
+    assert len(found) == 3
+    assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
+    assert segmental_f1 is segment_f1
+
+
+@given(pairs)
+def test_timing_against_its_definition(steps):
+    true, pred = (np.array(column) for column in zip(*steps, strict=True))
+    timing = segment_timing(true, pred, step=0.5)
+    cut = segments(true)
+    latency = []
+    for start, end, label in zip(cut.start.astype(int), cut.end.astype(int), cut.label, strict=True):
+        hits = np.flatnonzero(pred[start:end] == label)
+        latency.append(hits[0] * 0.5 if len(hits) else math.nan)
+    np.testing.assert_array_equal(timing.latency, latency)
+    assert len(timing.onset) == segment_matches(true, pred).tp
+    told = timing.to_dict()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+def test_edges_that_the_recording_cuts_are_not_judged():
+    timing = segment_timing([1, 1, 1, 2, 2, 2, 1, 1], [1, 1, 1, 1, 2, 2, 2, 1])
+    np.testing.assert_array_equal(timing.onset, [math.nan, 1, 1])
+    np.testing.assert_array_equal(timing.offset, [1, 1, math.nan])
+    assert timing.onset_error == timing.onset_bias == 1.0
+    late = segment_timing([0, 1, 1, 1, 0], [0, 0, 0, 0, 0], background=[0])
+    assert late.detected == 0.0
+    assert math.isnan(late.median_latency)
+    assert "onset_error" in late.to_dict()["reason"]
+
+
+@pytest.mark.vectors("segments_*.npz")
+def test_ward_vectors(vector):
+    true, pred = vector["true_0"], vector["pred_0"]
+    labelled = np.flatnonzero(true != -1)
+    ignored = np.flatnonzero(true[labelled[0] :] == -1)
+    first = slice(labelled[0], labelled[0] + ignored[0] if len(ignored) else None)
+    found = ward_frames(true[first], pred[first])
+    for key in (key for key in vector if key.startswith("expected__ward_class")):
+        row = found.counts[found.classes == int(key.removeprefix("expected__ward_class"))]
+        np.testing.assert_array_equal(row, vector[key][None], err_msg=key)
+
+
+@given(pairs)
+def test_every_step_has_one_category_and_chunks_add(steps):
+    true, pred = (np.array(column) for column in zip(*steps, strict=True))
+    found = ward_frames(true, pred)
+    kept = true != -1
+    assert (found.counts.sum(axis=1) == kept.sum()).all()
+    for k, label in enumerate(found.classes):
+        hit, wrong = (true == label) & (pred == label), kept & (true == label) & (pred != label)
+        assert found["true_positive"][k] == hit.sum()
+        missing = ("deletion", "fragmentation", "underfill_start", "underfill_end")
+        assert sum(found[name][k] for name in missing) == wrong.sum()
+    pieces = [piece[true[piece] != -1] for piece in np.split(np.arange(len(true)), np.flatnonzero(~kept))]
+    parts = [ward_frames(true[piece], pred[piece]) for piece in pieces if len(piece)]
+    for k, label in enumerate(found.classes):
+        total = sum((part.counts[part.classes == label].sum(axis=0) for part in parts), np.zeros(10, int))
+        absent = sum(len(piece) for piece in pieces) - sum(total)
+        total[1] += absent  # pieces in which the class does not occur are true negatives
+        np.testing.assert_array_equal(found.counts[k], total)
+    told = found.to_dict()
+    assert json.loads(json.dumps(told)) == told
+
+
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
@@ -170,6 +270,15 @@ def test_tiou_vectors(vector):
         (lambda: segment_f1(np.zeros((1, 1, 1), int), [0]), ValueError, "y_true: must be one sequence"),
         (lambda: segment_f1([0], [-1]), ValueError, "y_pred: a prediction is a class index"),
         (lambda: boundary_f1([0], [0], tolerance=-1), ValueError, "tolerance: .* at least 0"),
+        (lambda: average_precision([[0, 1, 2]], []), ValueError, r"true: must be \(recording, start, end, class\)"),
+        (
+            lambda: average_precision([], [[0, 1, 0, 1, 1]]),
+            ValueError,
+            "detected: times must be finite and no end before",
+        ),
+        (lambda: average_precision([], [[0, 1, 2, 1, np.nan]]), ValueError, "detected: NaN in row 0"),
+        (lambda: average_precision([], [], overlaps=[50]), ValueError, "overlaps: one or more overlaps in"),
+        (lambda: segments([0], step=0), ValueError, "step: must be a positive"),
         (lambda: tiou([0, 1, 2], [0, 1]), ValueError, "one: the last axis holds start and end"),
         (lambda: tiou([0, 1], [2, 1]), ValueError, "other: times must be finite and no end before its start"),
     ],

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ._inputs import BoolArray, FloatArray, IntArray
+from ._discrete import count_neighbours
+from ._inputs import IGNORE, BoolArray, FloatArray, IntArray, duration
 from ._results import record
-from ._sequences import LabelSequences, runs, track
+from ._sequences import LabelSequences, Steps, joined, runs, runs_of, times
 from ._sums import ratio
+from ._untyped import scipy
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,24 @@ def transition_matrix(labels: LabelSequences, *, n_classes: int | None = None) -
     (array([[1, 1],
            [0, 2]]), 0.25)
     """
-    of = track("labels", labels)
-    k = _n_classes(of.labels, n_classes)
-    linked = ~of.fresh[1:]
-    pairs = of.labels[:-1][linked] * k + of.labels[1:][linked]
-    return Transitions(np.bincount(pairs, minlength=k * k).reshape(k, k))
+    steps, offset = joined("labels", labels)
+    k = class_count(steps, n_classes)
+    if k < 256 and np.count_nonzero(steps[1:] != steps[:-1]) > len(steps) // 16:
+        if len(offset) > 2:
+            steps = np.insert(steps, offset[1:-1], IGNORE)  # nothing is counted across an ignored step
+        codes = steps.astype(np.uint8)
+        codes += np.uint8(1)  # −1 has become 255, and becomes 0
+        return Transitions(count_neighbours(codes)[1 : k + 1, 1 : k + 1].copy())
+    found = runs_of(steps, offset)
+    label = found.label
+    linked = ~found.opens[1:]
+    changes = label[:-1][linked] * k + label[1:][linked]
+    counts = np.bincount(changes, minlength=k * k).reshape(k, k)
+    # Where bouts are few and steps are many, who stays is known from how long the bouts are.
+    stays = np.zeros(k, dtype=np.int64)
+    np.add.at(stays, label, found.length - 1)
+    counts[np.diag_indices(k)] += stays
+    return Transitions(counts)
 
 
 @dataclass(frozen=True)
@@ -106,21 +122,35 @@ class Survival:
         Lengths at which a bout was seen to end.
     probability : ndarray of float64, shape (E,)
         S(t) = P(length > t).
+    low, high : ndarray of float64, shape (E,)
+        Ends of the pointwise confidence interval; NaN where the curve is 0 or 1.
+    confidence : float
+        Its level.
 
     Examples
     --------
-    >>> Survival(np.array([2.0, 5.0]), np.array([0.6, 0.2])).median
-    5.0
+    >>> curve = dwell_times([0, 1, 1, 0, 1, 1, 1, 0, 1, 1]).survival(1)
+    >>> curve.time, curve.probability, curve.median
+    (array([2., 3.]), array([0.66666667, 0.        ]), 3.0)
     """
 
     time: FloatArray
     probability: FloatArray
+    low: FloatArray
+    high: FloatArray
+    confidence: float = 0.95
 
     @property
     def median(self) -> float:
         """The first time at which at most half of the bouts go on; infinity if the curve never falls so far."""
         below = np.flatnonzero(self.probability <= 0.5)
         return float(self.time[below[0]]) if len(below) else math.inf
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the curve and its median, JSON-safe."""
+        certain = not math.isinf(self.median) and not np.isnan(self.low).any()
+        reason = "" if certain else "null where the curve is 0 or 1, or the median where it stays above a half"
+        return record({**vars(self), "median": self.median}, reason)
 
 
 @dataclass(frozen=True)
@@ -152,58 +182,76 @@ class DwellTimes:
     right_censored: BoolArray
     step: float
 
-    def naive(self, label: int) -> float:
-        """Mean length of all bouts of a class as if none were cut, which is too short; NaN when there is none."""
-        own = self.length[self.label == label]
+    def naive(self, label: int | None = None) -> float:
+        """Mean length of the bouts of a class (None: of all) as if none were cut: too short. NaN when there is none."""
+        own = self.length[self._of(label)]
         return float(own.mean()) if own.size else math.nan
 
-    def complete(self, label: int) -> float:
+    def complete(self, label: int | None = None) -> float:
         """Mean length of the uncut bouts, which favours short ones still more; NaN when there is none."""
-        own = self.length[(self.label == label) & ~self.left_censored & ~self.right_censored]
+        own = self.length[self._of(label) & ~self.left_censored & ~self.right_censored]
         return float(own.mean()) if own.size else math.nan
 
-    def censored_mle(self, label: int) -> float:
+    def censored_mle(self, label: int | None = None) -> float:
         """Estimate the mean length by maximum likelihood from the cut bouts too.
 
         Bouts are taken as geometric: time observed in bouts whose start was seen, over those of them whose end was
         seen. Infinite when no end was seen.
         """
-        own = (self.label == label) & ~self.left_censored
+        own = self._of(label) & ~self.left_censored
         ended = int((~self.right_censored[own]).sum())
         return float(self.length[own].sum() / ended) if ended else math.inf
 
-    def survival(self, label: int) -> Survival:
-        """Estimate the survival curve of a class, assuming no shape, from bouts whose start was seen.
+    def survival(self, label: int | None = None, *, confidence: float = 0.95) -> Survival:
+        """Estimate the survival curve of a class (None: of all), assuming no shape, from bouts whose start was seen.
+
+        Its pointwise intervals are log-log transformed, so that they stay in [0, 1].
 
         References
         ----------
         E. Kaplan, P. Meier, "Nonparametric estimation from incomplete observations", JASA 53, 1958.
         """
-        own = (self.label == label) & ~self.left_censored
-        length, ended = self.length[own], ~self.right_censored[own]
-        times, deaths = np.unique(length[ended], return_counts=True)
-        at_risk = len(length) - np.searchsorted(np.sort(length), times)
-        kept = ratio((at_risk - deaths).astype(np.float64), at_risk.astype(np.float64))
-        return Survival(times, np.cumprod(kept, dtype=np.float64))
+        own = self._of(label) & ~self.left_censored
+        ended, cut = self.length[own & ~self.right_censored], self.length[own & self.right_censored]
+        if not len(ended):
+            nothing = np.zeros(0)
+            return Survival(nothing, nothing, nothing, nothing, confidence)
+        stats = scipy("stats")
+        curve = stats.ecdf(stats.CensoredData(uncensored=ended, right=cut)).sf
+        with warnings.catch_warnings():  # where the curve is 1 or 0 the interval is undefined, and comes as NaN
+            warnings.simplefilter("ignore", RuntimeWarning)
+            interval = curve.confidence_interval(confidence_level=confidence, method="log-log")
+        falls = np.isin(curve.quantiles, ended)
+        parts = (curve.quantiles, curve.probabilities, interval.low.probabilities, interval.high.probabilities)
+        time, probability, low, high = (np.asarray(part, dtype=np.float64)[falls] for part in parts)
+        return Survival(time, probability, low, high, confidence)
+
+    def _of(self, label: int | None) -> BoolArray:
+        return np.ones(len(self.label), dtype=np.bool_) if label is None else self.label == label
 
     def to_dict(self) -> dict[str, Any]:
-        """Write the number of bouts and the three means of each class that occurs, JSON-safe."""
-        return {"step": self.step, "per_class": [self._row(int(label)) for label in np.unique(self.label)]}
+        """Write the number of bouts and the three means, of all and of each class that occurs, JSON-safe."""
+        per_class = [{"label": int(label), **self._row(int(label))} for label in np.unique(self.label)]
+        return {"step": self.step, "all": self._row(None), "per_class": per_class}
 
-    def _row(self, label: int) -> dict[str, Any]:
+    def _row(self, label: int | None) -> dict[str, Any]:
         means = {"naive": self.naive(label), "complete": self.complete(label), "censored_mle": self.censored_mle(label)}
         lacking = [
             reason
-            for mean, reason in (("complete", "no uncut bout"), ("censored_mle", "no bout was seen to end"))
+            for mean, reason in (
+                ("naive", "no bout"),
+                ("complete", "no uncut bout"),
+                ("censored_mle", "no bout was seen to end"),
+            )
             if not math.isfinite(means[mean])
         ]
-        return record({"label": label, "n_bouts": int((self.label == label).sum()), **means}, " and ".join(lacking))
+        return record({"n_bouts": int(self._of(label).sum()), **means}, " and ".join(lacking))
 
 
 def dwell_times(labels: LabelSequences, *, step: float = 1.0) -> DwellTimes:
     """Find how long each bout of behaviour lasts, and which bouts the recording cuts off.
 
-    Leaving out that bouts are cut makes them look short: with recordings of 40 steps, bouts of 41 steps on average seem
+    Leaving out that bouts are cut makes them look short: in recordings of 40 steps, bouts of 41 steps on average seem
     to last half of that. `DwellTimes.censored_mle` and `DwellTimes.survival` use the cut ones for what they are worth.
 
     Parameters
@@ -228,17 +276,16 @@ def dwell_times(labels: LabelSequences, *, step: float = 1.0) -> DwellTimes:
     >>> bouts.naive(1), bouts.complete(1), bouts.censored_mle(1)
     (2.0, 3.0, 5.0)
     """
-    if not (math.isfinite(step) and step > 0):
-        raise ValueError(f"step: must be a positive finite duration, got {step}.")
-    of = track("labels", labels)
-    found = runs(of)
-    begins = of.fresh[found.start]
+    duration("step", step)
+    found = runs("labels", labels)
+    begins = found.opens
     ends = np.ones(len(begins), dtype=np.bool_)
     ends[:-1] = begins[1:]
-    return DwellTimes(of.sequence[found.start], found.label, found.length.astype(np.float64) * step, begins, ends, step)
+    return DwellTimes(found.sequence, found.label, times(found.length, step), begins, ends, step)
 
 
-def _n_classes(labels: IntArray, n_classes: int | None) -> int:
+def class_count(labels: Steps, n_classes: int | None) -> int:
+    """K: as asked, or one more than the highest label."""
     highest = int(labels.max()) if labels.size else -1
     if n_classes is not None and highest >= n_classes:
         raise ValueError(f"n_classes={n_classes}: labels must be below it, but {highest} occurs.")

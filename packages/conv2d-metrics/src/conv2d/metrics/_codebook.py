@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ._discrete import Correction
+from ._information import Information, pooled_information
 from ._inputs import IGNORE, IntArray, class_labels, whole
 from ._results import record
 
@@ -58,6 +61,14 @@ class CodebookUsage:
     def perplexity(self) -> float:
         """2 to the entropy: as many codes used evenly carry as much."""
         return float(2.0**self.entropy_bits)
+
+    def bits_per_window(self, tokens: int) -> float:
+        """Bits that a window of so many tokens takes when each is coded by itself; NaN without tokens.
+
+        Tokens of a window depend on each other, so its information is at most this.
+        """
+        whole("tokens", tokens, 1)
+        return tokens * self.entropy_bits
 
     @property
     def normalised_perplexity(self) -> float:
@@ -134,3 +145,98 @@ def codebook_usage(codes: npt.ArrayLike, codebook_size: int) -> CodebookUsage:
     if tokens.size and tokens.max() >= codebook_size:
         raise ValueError(f"codes: must be below codebook_size={codebook_size}, but {tokens.max()} occurs.")
     return CodebookUsage(np.bincount(tokens, minlength=codebook_size))
+
+
+@dataclass(frozen=True)
+class CodeBehaviour:
+    """What codes tell of behaviour.
+
+    Attributes
+    ----------
+    information : Information
+        I(code; behaviour) in bits, freed of its bias.
+    behaviour_entropy : float
+        H(behaviour) in bits, plug-in: what there is to be told.
+    purity : float
+        Share of the tokens whose behaviour is the commonest one of their code: the accuracy, on these very tokens, of
+        reading behaviour off the code. 1 when every code occurs once, so read it beside `information`.
+    code_behaviour : ndarray of int64, shape (C,)
+        The commonest behaviour of each code (ties: the lowest), −1 for a code that does not occur.
+
+    Examples
+    --------
+    >>> found = code_behaviour_information([0, 0, 1, 1], [0, 0, 1, 1], codebook_size=3)
+    >>> found.purity, found.code_behaviour
+    (1.0, array([ 0,  1, -1]))
+    """
+
+    information: Information
+    behaviour_entropy: float
+    purity: float
+    code_behaviour: IntArray
+
+    @property
+    def explained(self) -> float:
+        """Share of the behaviour's entropy that the code tells; NaN when there is one behaviour only."""
+        return self.information.value / self.behaviour_entropy if self.behaviour_entropy > 0 else math.nan
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the fields and the share explained, JSON-safe."""
+        fields = {**vars(self), "information": self.information.to_dict(), "explained": self.explained}
+        return record(fields, "" if self.behaviour_entropy > 0 else "fewer than two behaviours")
+
+
+def code_behaviour_information(
+    codes: npt.ArrayLike,
+    behaviour: npt.ArrayLike,
+    *,
+    codebook_size: int,
+    correction: Correction | None = "miller-madow",
+    surrogates: int = 0,
+    seed: int = 0,
+) -> CodeBehaviour:
+    """Measure what the codes of a quantiser tell of behaviour.
+
+    Parameters
+    ----------
+    codes : array_like of int, shape (N,) or (N, tokens)
+        Codes of each window, in order of time; −1 is ignored. Tokens of a window are pooled.
+    behaviour : array_like of int, shape (N,)
+        Behaviour in each window; −1 is ignored.
+    codebook_size : int
+        C.
+    correction, surrogates, seed
+        As in `mutual_information`; surrogates turn whole windows round the circle.
+
+    Returns
+    -------
+    CodeBehaviour
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `codebook_usage`; shapes that do not fit.
+
+    Examples
+    --------
+    >>> code_behaviour_information([[0, 1], [2, 3]], [0, 1], codebook_size=4, correction=None).explained
+    1.0
+    """
+    codebook_usage(codes, codebook_size)  # for its checks
+    tokens, labels = class_labels("codes", codes), class_labels("behaviour", behaviour)
+    if tokens.ndim not in (1, 2) or labels.shape != tokens.shape[:1]:
+        raise ValueError(
+            f"behaviour: one a window, {tokens.shape[:1]}, is needed for codes {tokens.shape}, got {labels.shape}."
+        )
+    tokens = tokens.reshape(len(tokens), -1)
+    information = pooled_information(tokens, labels, correction, surrogates, seed)
+    code, label = tokens.ravel(), np.repeat(labels, tokens.shape[1])
+    kept = (code != IGNORE) & (label != IGNORE)
+    code, label = code[kept], label[kept]
+    if not len(code):
+        return CodeBehaviour(information, math.nan, math.nan, np.full(codebook_size, IGNORE))
+    table = np.zeros((codebook_size, int(label.max()) + 1), dtype=np.int64)
+    np.add.at(table, (code, label), 1)
+    commonest = np.where(table.any(axis=1), table.argmax(axis=1), IGNORE)
+    entropy = CodebookUsage(table.sum(axis=0)).entropy_bits
+    return CodeBehaviour(information, entropy, float(table.max(axis=1).sum() / table.sum()), commonest)

@@ -63,21 +63,31 @@ class Groups:
 
 def integers(name: str, values: npt.ArrayLike) -> IntArray:
     """View integer ``values`` of any shape as int64; anything else is refused, never rounded."""
+    return signed(name, values).astype(np.int64, copy=False)
+
+
+def signed(name: str, values: npt.ArrayLike) -> npt.NDArray[np.signedinteger[Any]]:
+    """Take integer ``values`` as they are, unsigned ones as int64; anything else is refused, never rounded."""
     array = np.asarray(values)
     if array.dtype.kind not in "iu":
         raise TypeError(
             f"{name}: class indices must be integers, got dtype {array.dtype}. "
             "Map class names to 0..K-1 first, and −1 to the windows to ignore."
         )
-    return array.astype(np.int64, copy=False)
+    return array.astype(np.int64) if array.dtype.kind == "u" else array
 
 
 def class_labels(name: str, values: npt.ArrayLike) -> IntArray:
     """Take class indices from −1 (ignore) upwards, any shape."""
     array = integers(name, values)
+    check_labels(name, array)
+    return array
+
+
+def check_labels(name: str, array: npt.NDArray[np.signedinteger[Any]]) -> None:
+    """Refuse class indices below −1 (ignore)."""
     if array.size and array.min() < IGNORE:
         raise ValueError(f"{name}: a label is −1 (ignore) or a class index from 0; the smallest here is {array.min()}.")
-    return array
 
 
 def floats(name: str, values: npt.ArrayLike) -> Probabilities:
@@ -167,6 +177,12 @@ def whole(name: str, value: int, at_least: int) -> None:
     """Refuse a count below ``at_least``."""
     if value < at_least:
         raise ValueError(f"{name}: must be a whole number of at least {at_least}, got {value}.")
+
+
+def duration(name: str, value: float) -> None:
+    """Refuse a time that is not positive and finite."""
+    if not 0 < value < np.inf:
+        raise ValueError(f"{name}: must be a positive finite duration, got {value}.")
 
 
 def _select(array: npt.NDArray[_Scalar], kept: BoolArray) -> npt.NDArray[_Scalar]:

@@ -25,6 +25,8 @@ def jsonable(value: Any) -> Any:
 def record(fields: Mapping[str, Any], reason: str = "") -> dict[str, Any]:
     """Make one JSON object; ``reason`` is added when there is one, and it must be when a field came out null."""
     out = {key: jsonable(value) for key, value in fields.items()}
+    if out.get("reason") == "":
+        del out["reason"]
     if reason:
         out["reason"] = reason
     return out

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ._inputs import FloatArray, IntArray, whole
+from ._inputs import FloatArray, IntArray, duration
 from ._results import record
-from ._sequences import LabelSequences, Runs, Track, runs, track_pair
+from ._sequences import LabelSequences, Runs, runs, runs_pair, times
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,76 @@ class Matches:
         return record({**vars(self), **scores}, " and ".join(f"nothing {word}" for word in missing))
 
 
+@dataclass(frozen=True)
+class Segments:
+    """Segments of label sequences, half-open [start, end).
+
+    Attributes
+    ----------
+    sequence : ndarray of int64, shape (R,)
+        Which sequence each is in.
+    start, end : ndarray of float64, shape (R,)
+        From the beginning of that sequence, in units of the step.
+    label : ndarray of int64, shape (R,)
+
+    Examples
+    --------
+    >>> segments([0, 0, 1, 1, 1], background=[0], step=0.5).rows
+    array([[0. , 1. , 2.5, 1. ]])
+    """
+
+    sequence: IntArray
+    start: FloatArray
+    end: FloatArray
+    label: IntArray
+
+    @property
+    def rows(self) -> FloatArray:
+        """One row a segment, ``(R, 4)``: sequence, start, end, label, as `average_precision` takes them."""
+        sequence, label = self.sequence.astype(np.float64), self.label.astype(np.float64)
+        return np.stack([sequence, self.start, self.end, label], axis=1)
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the columns, JSON-safe."""
+        return record(vars(self))
+
+
+def segments(labels: LabelSequences, *, background: Sequence[int] = (), step: float = 1.0) -> Segments:
+    """Cut label sequences into segments: the maximal runs of one class.
+
+    Parameters
+    ----------
+    labels : array_like of int, (T,), (B, T) or a list of sequences
+        Class of each step. Steps labelled −1 belong to no segment, and none reaches across them.
+    background : sequence of int
+        Classes whose runs are not segments.
+    step : float
+        Duration of a step; times come in its unit.
+
+    Returns
+    -------
+    Segments
+
+    Raises
+    ------
+    TypeError, ValueError
+        Labels are not integers from −1; `step` is not positive.
+
+    Examples
+    --------
+    >>> found = segments([2, 2, -1, 2, 0])
+    >>> found.start, found.label
+    (array([0., 3., 4.]), array([2, 2, 0]))
+    """
+    duration("step", step)
+    of = runs("labels", labels).without(background)
+    zero = of.offset[of.sequence]
+    return Segments(of.sequence, times(of.start - zero, step), times(of.end - zero, step), of.label)
+
+
 def segment_matches(
     y_true: LabelSequences, y_pred: LabelSequences, *, overlap: float = 0.5, background: Sequence[int] = ()
 ) -> Matches:
@@ -97,14 +166,8 @@ def segment_matches(
     >>> segment_matches([1, 1, 1, 1, 2, 2], [1, 1, 1, 2, 2, 1], overlap=0.25)
     Matches(tp=2, fp=1, fn=0)
     """
-    if not 0 < overlap <= 1:
-        raise ValueError(f"overlap: must lie in (0, 1], got {overlap}.")
-    true_track, pred_track = track_pair(y_true, y_pred)
-    true, pred = runs(true_track).without(background), runs(pred_track).without(background)
-    pred_of, true_of, iou = _overlaps(true, pred)
-    best = _first_per(pred_of, np.lexsort((true_of, -iou, pred_of)))
-    claimed = true_of[best][iou[best] >= overlap]
-    tp = len(np.unique(claimed))  # of several claims on one true segment the first wins, the rest are false positives
+    true, pred = (of.without(background) for of in runs_pair(y_true, y_pred))
+    tp = len(matched(true, pred, overlap)[0])
     return Matches(tp, len(pred.label) - tp, len(true.label) - tp)
 
 
@@ -136,6 +199,10 @@ def segment_f1(
     return segment_matches(y_true, y_pred, overlap=overlap, background=background).f1
 
 
+segmental_f1 = segment_f1
+"""Another name of `segment_f1`."""
+
+
 def edit_score(y_true: LabelSequences, y_pred: LabelSequences, *, background: Sequence[int] = ()) -> float:
     """Compare the order of segments whatever their lengths: 1 − Levenshtein / longer, mean over sequences.
 
@@ -165,182 +232,59 @@ def edit_score(y_true: LabelSequences, y_pred: LabelSequences, *, background: Se
     >>> edit_score([1, 1, 2, 2, 3], [1, 2, 1, 2, 3])
     0.6
     """
-    true_track, pred_track = track_pair(y_true, y_pred)
-    orders = [_orders(of, background) for of in (true_track, pred_track)]
+    from rapidfuzz.distance import Levenshtein  # only here: its import takes as long as all of this wheel's
+
+    true, pred = (of.without(background) for of in runs_pair(y_true, y_pred))
+    chunks = np.union1d(true.chunk, pred.chunk)
+    if not len(chunks):
+        return np.nan
+    orders = (np.split(of.label, np.searchsorted(of.chunk, chunks[1:])) for of in (true, pred))
     scores = [
-        1 - levenshtein(true, pred) / max(len(true), len(pred))
-        for true, pred in zip(*orders, strict=True)
-        if len(true) or len(pred)
+        1 - Levenshtein.distance(*_symbols(one, other)) / max(len(one), len(other))
+        for one, other in zip(*orders, strict=True)
     ]
-    return float(np.mean(scores)) if scores else np.nan
+    return float(np.mean(scores))
 
 
-def boundary_matches(y_true: LabelSequences, y_pred: LabelSequences, *, tolerance: int = 0) -> Matches:
-    """Match predicted changes of label with true ones, one to one, as many as possible.
-
-    Parameters
-    ----------
-    y_true, y_pred
-        As `segment_matches`. Ends of a sequence are not boundaries; changes to and from background are.
-    tolerance : int
-        Steps that a boundary may be off, either way.
-
-    Returns
-    -------
-    Matches
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `segment_matches`; a negative tolerance.
-
-    Examples
-    --------
-    >>> boundary_matches([1, 1, 1, 2, 2], [1, 1, 2, 2, 2], tolerance=1)
-    Matches(tp=1, fp=0, fn=0)
-    """
-    whole("tolerance", tolerance, 0)
-    true, pred = (_boundaries(of, tolerance).tolist() for of in track_pair(y_true, y_pred))
-    # On a line, taking the earliest pair that fits loses no match: the earlier of the two fits nothing later better.
-    i = j = tp = 0
-    while i < len(true) and j < len(pred):
-        if abs(true[i] - pred[j]) <= tolerance:
-            tp, i, j = tp + 1, i + 1, j + 1
-        elif true[i] < pred[j]:
-            i += 1
-        else:
-            j += 1
-    return Matches(tp, len(pred) - tp, len(true) - tp)
+def matched(true: Runs, pred: Runs, overlap: float) -> tuple[IntArray, IntArray]:
+    """Pair predicted with true runs as `segment_matches` does: indices ``(M,)`` into each, in order of the true."""
+    if not 0 < overlap <= 1:
+        raise ValueError(f"overlap: must lie in (0, 1], got {overlap}.")
+    pred_of, true_of, iou = overlaps(true, pred)
+    group = _first(pred_of)
+    highest = np.maximum.reduceat(iou, group) if len(group) else iou
+    best = np.flatnonzero(iou == np.repeat(highest, np.diff(group, append=len(iou))))
+    best = best[_first(pred_of[best])]  # ties: the earlier
+    claims = best[iou[best] >= overlap]
+    claimed, first = np.unique(true_of[claims], return_index=True)  # of several claims on one true run the first wins
+    return claimed, pred_of[claims][first]
 
 
-def boundary_f1(y_true: LabelSequences, y_pred: LabelSequences, *, tolerance: int = 0) -> float:
-    """Compute the F1 score of changes of label, within a tolerance.
-
-    Parameters
-    ----------
-    y_true, y_pred, tolerance
-        As `boundary_matches`.
-
-    Returns
-    -------
-    float
-        In [0, 1]; NaN when neither changes.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `boundary_matches`.
-
-    Examples
-    --------
-    >>> boundary_f1([1, 1, 1, 2, 2], [1, 1, 2, 2, 2]), boundary_f1([1, 1, 1, 2, 2], [1, 1, 2, 2, 2], tolerance=1)
-    (0.0, 1.0)
-    """
-    return boundary_matches(y_true, y_pred, tolerance=tolerance).f1
+def _symbols(one: IntArray, other: IntArray) -> tuple[Sequence[int], Sequence[int]]:
+    """Hand labels to rapidfuzz in the form it is quickest with: bytes where they fit."""
+    if max(one.max(initial=0), other.max(initial=0)) < 256:
+        return one.astype(np.uint8).tobytes(), other.astype(np.uint8).tobytes()
+    return one.tolist(), other.tolist()
 
 
-def tiou(one: npt.ArrayLike, other: npt.ArrayLike) -> FloatArray:
-    """Compute the temporal intersection over union of segments, pair by pair.
-
-    Parameters
-    ----------
-    one, other : array_like of float, shape (..., 2)
-        Start and end, in any one unit; leading axes broadcast.
-
-    Returns
-    -------
-    ndarray of float64, shape (...)
-        In [0, 1]; 0 for two empty segments.
-
-    Raises
-    ------
-    ValueError
-        The last axis is not 2, a time is not finite, or an end lies before its start.
-
-    Examples
-    --------
-    >>> tiou([[0, 4], [0, 4]], [2, 6])
-    array([0.33333333, 0.33333333])
-    """
-    (a_start, a_end), (b_start, b_end) = _ends("one", one), _ends("other", other)
-    shared = np.maximum(0.0, np.minimum(a_end, b_end) - np.maximum(a_start, b_start))
-    union = (a_end - a_start) + (b_end - b_start) - shared
-    return np.divide(shared, union, out=np.zeros_like(union), where=union > 0)
-
-
-def levenshtein(one: IntArray, other: IntArray) -> int:
-    """Count the insertions, deletions and substitutions that turn one sequence into the other.
-
-    A column of the table is held as two bit vectors of its ±1 steps, in Python's big integers (G. Myers, JACM 1999, in
-    the form of H. Hyyrö, 2003): 64 cells a machine operation.
-    """
-    m = len(one)
-    if m == 0:
-        return len(other)
-    places = {
-        symbol: int.from_bytes(np.packbits(one == symbol, bitorder="little").tobytes(), "little")
-        for symbol in np.unique(one).tolist()
-    }
-    all_bits, last = (1 << m) - 1, 1 << (m - 1)
-    up, down, distance = all_bits, 0, m
-    for symbol in other.tolist():
-        equal = places.get(symbol, 0)
-        diagonal = equal | down
-        horizontal = (((equal & up) + up) ^ up) | equal
-        right_up = (down | ~(horizontal | up)) & all_bits
-        right_down = up & horizontal
-        distance += bool(right_up & last) - bool(right_down & last)
-        right_up = (right_up << 1) | 1
-        up = ((right_down << 1) | ~(diagonal | right_up)) & all_bits
-        down = right_up & diagonal
-    return distance
-
-
-def _overlaps(true: Runs, pred: Runs) -> tuple[IntArray, IntArray, FloatArray]:
+def overlaps(true: Runs, pred: Runs) -> tuple[IntArray, IntArray, FloatArray]:
     """Every pair of overlapping runs of one class: indices ``(P,)`` of the predicted and the true run, and their IoU.
 
-    Runs of one kind are disjoint and in order, so cutting time at all edges gives at most one piece a pair.
+    Runs of one kind are disjoint and in order, so the true runs that a predicted one meets are a range. The pairs come
+    in order of the predicted run, then of the true one.
     """
-    if not len(true.label) or not len(pred.label):
-        nothing = np.zeros(0, dtype=np.int64)
-        return nothing, nothing, np.zeros(0)
-    cuts = np.unique(np.concatenate([true.start, true.end, pred.start, pred.end]))
-    piece, length = cuts[:-1], np.diff(cuts)
-    true_of = np.searchsorted(true.start, piece, side="right") - 1
-    pred_of = np.searchsorted(pred.start, piece, side="right") - 1
-    shared = (true_of >= 0) & (pred_of >= 0)
-    shared &= (piece < true.end[true_of]) & (piece < pred.end[pred_of]) & (true.label[true_of] == pred.label[pred_of])
-    true_of, pred_of, length = true_of[shared], pred_of[shared], length[shared]
-    return pred_of, true_of, length / (true.length[true_of] + pred.length[pred_of] - length)
+    first = np.searchsorted(true.end, pred.start, side="right")
+    meets = np.maximum(0, np.searchsorted(true.start, pred.end, side="left") - first)
+    pred_of = np.repeat(np.arange(len(meets)), meets)
+    true_of = np.arange(len(pred_of)) + np.repeat(first - np.cumsum(meets) + meets, meets)
+    same = true.label[true_of] == pred.label[pred_of]
+    pred_of, true_of = pred_of[same], true_of[same]
+    shared = np.minimum(true.end[true_of], pred.end[pred_of]) - np.maximum(true.start[true_of], pred.start[pred_of])
+    return pred_of, true_of, shared / (true.length[true_of] + pred.length[pred_of] - shared)
 
 
-def _first_per(key: IntArray, order: IntArray) -> IntArray:
-    """Find the first index in `order` for each value of `key`."""
-    ordered = key[order]
-    first = np.ones(len(order), dtype=np.bool_)
-    first[1:] = ordered[1:] != ordered[:-1]
-    return order[first]
-
-
-def _orders(of: Track, background: Sequence[int]) -> list[IntArray]:
-    """List the labels of the runs of each chunk, in order."""
-    found = runs(of).without(background)
-    chunk = (np.cumsum(of.fresh) - 1)[found.start]
-    return np.split(found.label, np.searchsorted(chunk, np.arange(1, int(of.fresh.sum()))))
-
-
-def _boundaries(of: Track, tolerance: int) -> IntArray:
-    """Find the steps where the label changes, chunks drawn apart so that none is within tolerance of another's."""
-    chunk = np.cumsum(of.fresh) - 1
-    start = runs(of).start
-    inner = start[~of.fresh[start]]
-    return inner + chunk[inner] * (tolerance + 1)
-
-
-def _ends(name: str, segments: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    times = np.asarray(segments, dtype=np.float64)
-    if times.ndim == 0 or times.shape[-1] != 2:
-        raise ValueError(f"{name}: the last axis holds start and end, got shape {times.shape}.")
-    if not np.isfinite(times).all() or (times[..., 1] < times[..., 0]).any():
-        raise ValueError(f"{name}: times must be finite and no end before its start.")
-    return times[..., 0], times[..., 1]
+def _first(key: IntArray) -> IntArray:
+    """Find where each value of a sorted key comes first."""
+    new = np.ones(len(key), dtype=np.bool_)
+    new[1:] = key[1:] != key[:-1]
+    return np.flatnonzero(new)
