@@ -15,7 +15,7 @@ import numpy as np
 from hmmlearn import _hmmc
 from numpy.typing import NDArray
 
-from conv2d.temporal import HSMM, _hsmm, _kernels_numpy, durations
+from conv2d.temporal import HSMM, _kernels_numpy, _sequences, durations
 from conv2d.temporal._backend import kernels
 
 Float = NDArray[np.float64]
@@ -34,11 +34,11 @@ def model(states: int, longest: int, seed: int = 0) -> HSMM:
 
 def with_numpy(work: Callable[[], object]) -> Callable[[], object]:
     def run() -> object:
-        _hsmm.kernels = lambda: _kernels_numpy
+        _sequences.kernels = lambda: _kernels_numpy
         try:
             return work()
         finally:
-            _hsmm.kernels = kernels
+            _sequences.kernels = kernels
 
     return run
 

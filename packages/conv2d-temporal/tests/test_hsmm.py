@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from conv2d.temporal import HSMM, ImpossibleSequenceError, _hsmm, _kernels_numba, _kernels_numpy, durations
+from conv2d.temporal import HSMM, ImpossibleSequenceError, _kernels_numba, _kernels_numpy, _sequences, durations
 
 Float = NDArray[np.float64]
 Right = Literal["censored", "exact"]
@@ -22,7 +22,7 @@ Shared = Callable[..., Path]
 @pytest.fixture(params=[_kernels_numba, _kernels_numpy], ids=["numba", "numpy"])
 def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a test with each set of kernels."""
-    monkeypatch.setattr(_hsmm, "kernels", lambda: request.param)
+    monkeypatch.setattr(_sequences, "kernels", lambda: request.param)
 
 
 # --- oracle: every segmentation ------------------------------------------------------------------------------------
@@ -273,7 +273,7 @@ def test_kernels_agree_across_blocks(monkeypatch: pytest.MonkeyPatch, right: Rig
         evidence[impossible] = -np.inf
         results = []
         for module in (_kernels_numba, _kernels_numpy):
-            monkeypatch.setattr(_hsmm, "kernels", lambda module=module: module)
+            monkeypatch.setattr(_sequences, "kernels", lambda module=module: module)
             best, smoothed = model.viterbi(evidence), model.posteriors(evidence)
             counted = model.expected_counts(evidence)
             assert np.abs(smoothed.state.sum(axis=1) - 1).max() < 1e-9

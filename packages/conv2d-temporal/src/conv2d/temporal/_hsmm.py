@@ -6,11 +6,10 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from conv2d.temporal._backend import kernels
-from conv2d.temporal._inference import Backward, Tables, backward, count, decode, smooth, tables
+from conv2d.temporal._inference import Tables, count, decode, log_total, smooth, tables
 from conv2d.temporal._results import ExpectedCounts, Posteriors, Viterbi
-from conv2d.temporal._sequences import check_possible, read_batch
-from conv2d.temporal.durations import Duration
+from conv2d.temporal._sequences import read_batch
+from conv2d.temporal.durations import Duration, Geometric
 
 Float = NDArray[np.float64]
 
@@ -63,9 +62,10 @@ class HSMM:
 
     Notes
     -----
-    Time is O(T·K·(D + K)), memory O(T·K). Classifier probabilities become log-likelihoods, up to a constant, as
-    ``log(probabilities) - log(prior)`` with the class frequencies of the training data. A missing step is a row of
-    zeros, or is marked in `mask`.
+    Time is O(T·K·(D + K)), memory O(T·K). Where every duration is `durations.Geometric` without `max_duration`, the
+    model is a plain Markov chain: its durations have no longest one, and time is O(T·K²). Classifier probabilities
+    become log-likelihoods, up to a constant, as ``log(probabilities) - log(prior)`` with the class frequencies of the
+    training data. A missing step is a row of zeros, or is marked in `mask`.
 
     References
     ----------
@@ -117,10 +117,10 @@ class HSMM:
                 raise ValueError(f'{name} must be "censored" or "exact", got {value!r}.')
         self.right: Literal["censored", "exact"] = right
         self.left: Literal["censored", "exact"] = left
-        self._tables: Tables = tables(initial, transition, duration, left, right)
-        self.log_initial: Float = self._tables.initial
-        self.log_transition: Float = self._tables.transition
-        self.log_duration: Float = self._tables.duration
+        self._tables: Tables = tables(initial, transition, duration, left, right, _stay(log_duration))
+        self.log_initial: Float = initial
+        self.log_transition: Float = transition
+        self.log_duration: Float = duration
 
     def __repr__(self) -> str:
         return f"HSMM(n_states={self.n_states}, max_duration={self.max_duration}, right={self.right!r}, left={self.left!r})"
@@ -144,7 +144,7 @@ class HSMM:
             Column d - 1: that a first segment is seen for d steps, and that a last one is. Of a last one cut off, the
             probability of lasting at least d.
         """
-        return self._tables.first, self._tables.last
+        return self._tables.forward.first, self._tables.last
 
     def viterbi(
         self,
@@ -152,6 +152,7 @@ class HSMM:
         lengths: ArrayLike | None = None,
         mask: ArrayLike | None = None,
         n_threads: int = 1,
+        log_transitions: ArrayLike | None = None,
     ) -> Viterbi:
         """Return the most probable segmentation of each sequence.
 
@@ -165,6 +166,9 @@ class HSMM:
             False where a step is missing: it is taken as a row of zeros, whatever it holds.
         n_threads : int
             Sequences of a batch worked on at once. The kernels release the GIL.
+        log_transitions : float64 or float32, shape (T, K, K) or (B, T, K, K), optional
+            Transitions that depend on the input, in place of `log_transition`: row t is of a segment that begins at
+            step t. The first row does not matter.
 
         Returns
         -------
@@ -179,15 +183,13 @@ class HSMM:
         TypeError, ValueError
             If the input is not as described, or holds NaN or +inf.
         """
-        batch = read_batch(log_likelihood, lengths, mask, self.n_states)
-        run, model = kernels(), self._tables
+        batch = read_batch(self._tables, log_likelihood, lengths, mask, log_transitions)
         path = np.full(batch.shape[:2], -1, dtype=np.int32)
         score = np.empty(len(batch))
 
         def work(b: int) -> None:
-            evidence, offset = batch.evidence(run, b)
-            path[b, : len(evidence)], best = decode(run, model, evidence)
-            check_possible(best, b, len(evidence))
+            sequence, offset = batch.sequence(b)
+            path[b, : batch.steps(b)], best = decode(sequence)
             score[b] = best + offset
 
         batch.each(work, n_threads)
@@ -199,6 +201,7 @@ class HSMM:
         lengths: ArrayLike | None = None,
         mask: ArrayLike | None = None,
         n_threads: int = 1,
+        log_transitions: ArrayLike | None = None,
     ) -> Posteriors:
         """Return the probabilities of states, segment starts and segment ends at each step, given all steps.
 
@@ -212,6 +215,9 @@ class HSMM:
             False where a step is missing: it is taken as a row of zeros, whatever it holds.
         n_threads : int
             Sequences of a batch worked on at once. The kernels release the GIL.
+        log_transitions : float64 or float32, shape (T, K, K) or (B, T, K, K), optional
+            Transitions that depend on the input, in place of `log_transition`: row t is of a segment that begins at
+            step t. The first row does not matter.
 
         Returns
         -------
@@ -225,22 +231,20 @@ class HSMM:
         TypeError, ValueError
             If the input is not as described, or holds NaN or +inf.
         """
-        batch = read_batch(log_likelihood, lengths, mask, self.n_states)
-        run, model = kernels(), self._tables
+        batch = read_batch(self._tables, log_likelihood, lengths, mask, log_transitions)
         total = np.empty(len(batch))
         if len(batch) == 1 and batch.steps(0) == batch.shape[1]:
             # One whole sequence needs no room for a batch.
-            evidence, offset = batch.evidence(run, 0)
-            found = smooth(run, model, evidence, self._later(evidence, 0))
+            sequence, offset = batch.sequence(0)
+            found = smooth(sequence)
             total[0] = found.log_total + offset
             state, start, end = found.state[None], found.start[None], found.end[None]
         else:
             state, start, end = (np.zeros(batch.shape) for _ in range(3))
 
             def work(b: int) -> None:
-                evidence, offset = batch.evidence(run, b)
-                found = smooth(run, model, evidence, self._later(evidence, b))
-                steps = len(evidence)
+                sequence, offset = batch.sequence(b)
+                found, steps = smooth(sequence), batch.steps(b)
                 state[b, :steps], start[b, :steps], end[b, :steps] = found.state, found.start, found.end
                 total[b] = found.log_total + offset
 
@@ -253,6 +257,7 @@ class HSMM:
         lengths: ArrayLike | None = None,
         mask: ArrayLike | None = None,
         n_threads: int = 1,
+        log_transitions: ArrayLike | None = None,
     ) -> Float:
         """Return the log probability of each sequence, summed over all segmentations.
 
@@ -266,6 +271,9 @@ class HSMM:
             False where a step is missing: it is taken as a row of zeros, whatever it holds.
         n_threads : int
             Sequences of a batch worked on at once. The kernels release the GIL.
+        log_transitions : float64 or float32, shape (T, K, K) or (B, T, K, K), optional
+            Transitions that depend on the input, in place of `log_transition`: row t is of a segment that begins at
+            step t. The first row does not matter.
 
         Returns
         -------
@@ -279,13 +287,12 @@ class HSMM:
         TypeError, ValueError
             If the input is not as described, or holds NaN or +inf.
         """
-        batch = read_batch(log_likelihood, lengths, mask, self.n_states)
-        run = kernels()
+        batch = read_batch(self._tables, log_likelihood, lengths, mask, log_transitions)
         total = np.empty(len(batch))
 
         def work(b: int) -> None:
-            evidence, offset = batch.evidence(run, b)
-            total[b] = self._later(evidence, b).log_total + offset
+            sequence, offset = batch.sequence(b)
+            total[b] = log_total(sequence) + offset
 
         batch.each(work, n_threads)
         return batch.unwrap(total)
@@ -296,6 +303,7 @@ class HSMM:
         lengths: ArrayLike | None = None,
         mask: ArrayLike | None = None,
         n_threads: int = 1,
+        log_transitions: ArrayLike | None = None,
     ) -> ExpectedCounts:
         """Return the expected numbers of first states, transitions and durations of each sequence.
 
@@ -309,6 +317,9 @@ class HSMM:
             False where a step is missing: it is taken as a row of zeros, whatever it holds.
         n_threads : int
             Sequences of a batch worked on at once. The kernels release the GIL.
+        log_transitions : float64 or float32, shape (T, K, K) or (B, T, K, K), optional
+            Transitions that depend on the input, in place of `log_transition`: row t is of a segment that begins at
+            step t. The first row does not matter.
 
         Returns
         -------
@@ -323,29 +334,22 @@ class HSMM:
         TypeError, ValueError
             If the input is not as described, or holds NaN or +inf.
         """
-        batch = read_batch(log_likelihood, lengths, mask, self.n_states)
-        run, model = kernels(), self._tables
+        batch = read_batch(self._tables, log_likelihood, lengths, mask, log_transitions)
         shape = (len(batch), self.n_states)
         initial, transitions = np.zeros(shape), np.zeros((*shape, self.n_states))
         durations, unfinished = (np.zeros((*shape, self.max_duration)) for _ in range(2))
         total = np.empty(len(batch))
 
         def work(b: int) -> None:
-            evidence, offset = batch.evidence(run, b)
-            later = self._later(evidence, b)
-            found = count(run, model, evidence, later)
+            sequence, offset = batch.sequence(b)
+            found = count(sequence)
             initial[b], transitions[b] = found.initial, found.transitions
             durations[b], unfinished[b] = found.durations, found.unfinished
-            total[b] = later.log_total + offset
+            total[b] = found.log_total + offset
 
         batch.each(work, n_threads)
         results = (initial, transitions, durations, unfinished, total)
         return ExpectedCounts(*(batch.unwrap(result) for result in results))
-
-    def _later(self, evidence: Float, b: int) -> Backward:
-        later = backward(kernels(), self._tables, evidence)
-        check_possible(later.total, b, len(evidence))
-        return later
 
 
 def _parameter(name: str, value: ArrayLike, ndim: int) -> Float:
@@ -374,6 +378,15 @@ def _duration_table(log_duration: ArrayLike | Sequence[Duration]) -> Float:
             table[k, : row.size] = row
         return table
     return _parameter("log_duration", cast("ArrayLike", log_duration), 2)
+
+
+def _stay(log_duration: ArrayLike | Sequence[Duration]) -> Float | None:
+    """Return the probabilities of staying where all durations are geometric without a longest one."""
+    if not isinstance(log_duration, (list, tuple)):
+        return None
+    entries = cast("Sequence[object]", log_duration)
+    free = [e for e in entries if isinstance(e, Geometric) and e.max_duration is None]
+    return np.array([family.stay for family in free]) if len(free) == len(entries) else None
 
 
 def _check_sums(name: str, rows: Float) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from conv2d.temporal._chain import Chain
 from conv2d.temporal._compile import compiled
 from conv2d.temporal._rows import LANES, fill
 
@@ -24,7 +25,7 @@ def _raise_to(target: Float, score: float, row: Float) -> None:
 
 
 @compiled(fastmath={"nnan", "nsz"})
-def _raise_rows(target: Float, score: Float, rows: Float) -> None:
+def raise_rows(target: Float, score: Float, rows: Float) -> None:
     """Set target to the maximum of score[j] + rows[j] over all j; whole vectors, four rows at once."""
     for at in range(0, len(target), LANES):
         for j in range(0, len(target), 4):
@@ -67,33 +68,26 @@ def _push(target: Float, score: Float, duration: Float) -> None:
 
 
 @compiled()
-def forward_max(
-    log_initial: Float,
-    log_transition: Float,
-    log_first: Float,
-    log_duration: Float,
-    log_likelihood: Float,
-    begin: Float,
-    end: Float,
-) -> None:
+def forward_max(chain: Chain, log_likelihood: Float, begin: Float, end: Float) -> None:
     """Fill `begin` (T, K) and `end` (T + 1, K) with the best segmentation in place of all.
 
     The best segment that ends at each later step is kept, not found again: segments push their scores to all their
     possible ends, GROUP beginnings at a time. Ends within the group are taken from the group itself.
     """
     steps, states = log_likelihood.shape
-    longest = log_duration.shape[1]
+    longest = chain.duration.shape[1]
+    varying = len(chain.transition) > 1
     width = (states + LANES - 1) // LANES * LANES
     transition = np.full((width, width), -np.inf)
     duration = np.full((states, longest + 2 * GROUP - 2), -np.inf)
     near = np.full((GROUP, width), -np.inf)
     for k in range(states):
         for j in range(states):
-            transition[j, k] = log_transition[j, k]
+            transition[j, k] = chain.transition[0, j, k]
         for d in range(longest):
-            duration[k, d] = log_duration[k, d]
+            duration[k, d] = chain.duration[k, d]
             if d < GROUP:
-                near[d, k] = log_duration[k, d]
+                near[d, k] = chain.duration[k, d]
     reach = longest + GROUP - 1
     # pending[k, i]: best segment of k that ends i steps after the last slide, without the likelihoods since then.
     pending = np.full((states, SLIDE + reach + 1), -np.inf)
@@ -115,10 +109,14 @@ def forward_max(
             break
         if t == 0:
             for k in range(states):
-                best[k] = log_initial[k]
+                best[k] = chain.initial[k]
         else:
+            if varying:
+                for j in range(states):
+                    for k in range(states):
+                        transition[j, k] = chain.transition[t, j, k]
             fill(best, -np.inf)
-            _raise_rows(best, ended, transition)
+            raise_rows(best, ended, transition)
         for k in range(states):
             begin[t, k] = best[k]
             group[o, k] = best[k] - since[k]
@@ -134,7 +132,7 @@ def forward_max(
             # The first segment has its own durations; it is pushed alone.
             for k in range(states):
                 if group[0, k] > -np.inf:
-                    _raise_to(pending[k, 1 : longest + 1], group[0, k], log_first[k])
+                    _raise_to(pending[k, 1 : longest + 1], group[0, k], chain.first[k])
                 group[0, k] = -np.inf
         if o == GROUP - 1:
             i += GROUP
