@@ -67,6 +67,10 @@ def markov_max(markov: Markov, log_likelihood: Float, best: Float, path: NDArray
             for j in range(states):
                 back[state, j] = markov.leave[j] + markov.transition[t, j, state]
             back[state, state] = markov.stay[state]
+        if (best[t - 1, state] + back[state, state]) + log_likelihood[t, state] == best[t, state]:
+            # It stayed, as it does most of the time.
+            path[t - 1] = state
+            continue
         highest, previous = -np.inf, 0
         for j in range(states):
             value = best[t - 1, j] + back[state, j]
@@ -142,17 +146,21 @@ def markov_sum(markov: Markov, log_likelihood: Float, state: Float, start: Float
     for k in range(states):
         stay[k] = np.exp(markov.stay[k])
         last[k] = np.exp(markov.last[k])
-    likelihood, scratch = np.zeros((SLIDE, states)), np.empty(SLIDE * states, dtype=np.int64)
-    evidence = log_likelihood.reshape(-1)
+    # Until its row is filled, `end` holds the likelihoods.
+    likelihood, evidence, scratch = (
+        end.reshape(-1),
+        log_likelihood.reshape(-1),
+        np.empty(SLIDE * states, dtype=np.int64),
+    )
     flow, old, new, here, nothing = np.zeros(width), np.zeros(width), np.zeros(width), np.zeros(width), np.zeros(width)
     norm = np.empty(steps)
     total = 0.0
     for t in range(steps):
         if t % SLIDE == 0:
-            stop = min(t + SLIDE, steps) * states
-            exp_into(likelihood.reshape(-1)[: stop - t * states], evidence[t * states : stop], scratch)
+            block = slice(t * states, min(t + SLIDE, steps) * states)
+            exp_into(likelihood[block], evidence[block], scratch)
         for k in range(states):
-            here[k] = likelihood[t % SLIDE, k]
+            here[k] = end[t, k]
         if t == 0:
             for k in range(states):
                 flow[k] = np.exp(markov.initial[k])
@@ -185,22 +193,16 @@ def markov_sum(markov: Markov, log_likelihood: Float, state: Float, start: Float
     total += log(seen)
     if not smooth:
         return total
-    # Backwards, `old` is the weight of what comes after a step.
+    # Backwards, `old` is the weight of what comes after a step, and `new` the likelihoods of the step.
     for k in range(states):
+        new[k] = end[steps - 1, k]
         old[k] = last[k] / seen
         end[steps - 1, k] = state[steps - 1, k] * old[k] if markov.last[k] < 0.0 else 0.0
     for t in range(steps - 1, -1, -1):
-        if t % SLIDE == SLIDE - 1 or t == steps - 1:
-            first = t // SLIDE * SLIDE
-            exp_into(
-                likelihood.reshape(-1)[: (t + 1 - first) * states],
-                evidence[first * states : (t + 1) * states],
-                scratch,
-            )
         for k in range(states):
             # Of an impossible state, what comes after it may be any number, and does not matter.
             later = old[k] if state[t, k] > 0.0 else 0.0
-            here[k] = likelihood[t % SLIDE, k] * later * norm[t]
+            here[k] = new[k] * later * norm[t]
             start[t, k] *= here[k]
             state[t, k] *= later
         if t == 0:
@@ -211,6 +213,7 @@ def markov_sum(markov: Markov, log_likelihood: Float, state: Float, start: Float
         fill(flow, 0.0)
         add_rows(flow, here, back)
         for k in range(states):
+            new[k] = end[t - 1, k]
             end[t - 1, k] = state[t - 1, k] * flow[k]
             old[k] = flow[k] + here[k] * stay[k]
     return total

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from conv2d.temporal._chain import Chain
 from conv2d.temporal._compile import compiled
-from conv2d.temporal._rows import LANES, fill
+from conv2d.temporal._rows import LANES, eight, fill
 
 Float = NDArray[np.float64]
 
@@ -26,17 +26,22 @@ def _raise_to(target: Float, score: float, row: Float) -> None:
 
 @compiled(fastmath={"nnan", "nsz"})
 def raise_rows(target: Float, score: Float, rows: Float) -> None:
-    """Set target to the maximum of score[j] + rows[j] over all j; whole vectors, four rows at once."""
-    for at in range(0, len(target), LANES):
-        for j in range(0, len(target), 4):
-            s0, s1, s2, s3 = score[j], score[j + 1], score[j + 2], score[j + 3]
-            for i in range(at, at + LANES):
-                a, b = s0 + rows[j, i], s1 + rows[j + 1, i]
-                a = a if a > b else b
-                b, c = s2 + rows[j + 2, i], s3 + rows[j + 3, i]
-                b = b if b > c else c
-                a = a if a > b else b
-                target[i] = a if a > target[i] else target[i]
+    """Raise target to the maximum of score[j] + rows[j] over all j; whole vectors, eight rows at once."""
+    for j in range(0, len(target), LANES):
+        s0, s1, s2, s3, s4, s5, s6, s7 = eight(score[j : j + LANES])
+        for i in range(len(target)):
+            a, b = s0 + rows[j, i], s1 + rows[j + 1, i]
+            a = a if a > b else b
+            b, c = s2 + rows[j + 2, i], s3 + rows[j + 3, i]
+            b = b if b > c else c
+            a = a if a > b else b
+            b, c = s4 + rows[j + 4, i], s5 + rows[j + 5, i]
+            b = b if b > c else c
+            a = a if a > b else b
+            b, c = s6 + rows[j + 6, i], s7 + rows[j + 7, i]
+            b = b if b > c else c
+            a = a if a > b else b
+            target[i] = a if a > target[i] else target[i]
 
 
 @compiled(fastmath={"nnan", "nsz"})
@@ -51,7 +56,7 @@ def _raise_sum(target: Float, one: Float, two: Float) -> None:
 @compiled(fastmath={"nnan", "nsz"})
 def _push(target: Float, score: Float, duration: Float) -> None:
     """Raise the pending ends to those of the eight segments begun last; `duration` is padded with -inf."""
-    s0, s1, s2, s3, s4, s5, s6, s7 = score[0], score[1], score[2], score[3], score[4], score[5], score[6], score[7]
+    s0, s1, s2, s3, s4, s5, s6, s7 = eight(score)
     for i in range(len(target)):
         a, b = s0 + duration[i + 7], s1 + duration[i + 6]
         a = a if a > b else b

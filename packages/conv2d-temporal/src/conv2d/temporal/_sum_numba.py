@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from conv2d.temporal._chain import Chain
 from conv2d.temporal._compile import compiled
 from conv2d.temporal._max_numba import GROUP, SLIDE
-from conv2d.temporal._rows import LANES, exp_into, fill, log_in_place
+from conv2d.temporal._rows import LANES, eight, exp_into, fill, log_in_place
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -47,16 +47,7 @@ _RARE = -240.0
 @compiled(fastmath={"reassoc", "contract"})
 def _push(target: Float, weight: Float, duration: Float) -> None:
     """Add the eight segments begun last to the pending ends; `duration` is padded with zeros."""
-    w0, w1, w2, w3, w4, w5, w6, w7 = (
-        weight[0],
-        weight[1],
-        weight[2],
-        weight[3],
-        weight[4],
-        weight[5],
-        weight[6],
-        weight[7],
-    )
+    w0, w1, w2, w3, w4, w5, w6, w7 = eight(weight)
     for i in range(len(target)):
         near = w4 * duration[i + 3] + w5 * duration[i + 2] + w6 * duration[i + 1] + w7 * duration[i]
         far = w0 * duration[i + 7] + w1 * duration[i + 6] + w2 * duration[i + 5] + w3 * duration[i + 4]
@@ -65,12 +56,13 @@ def _push(target: Float, weight: Float, duration: Float) -> None:
 
 @compiled(fastmath={"reassoc", "contract"})
 def add_rows(target: Float, weight: Float, rows: Float) -> None:
-    """Add weight[j] * rows[j] for all j to target; whole vectors, four rows at once."""
-    for at in range(0, len(target), LANES):
-        for j in range(0, len(target), 4):
-            w0, w1, w2, w3 = weight[j], weight[j + 1], weight[j + 2], weight[j + 3]
-            for i in range(at, at + LANES):
-                target[i] += w0 * rows[j, i] + w1 * rows[j + 1, i] + w2 * rows[j + 2, i] + w3 * rows[j + 3, i]
+    """Add weight[j] * rows[j] for all j to target; whole vectors, eight rows at once."""
+    for j in range(0, len(target), LANES):
+        w0, w1, w2, w3, w4, w5, w6, w7 = eight(weight[j : j + LANES])
+        for i in range(len(target)):
+            near = w0 * rows[j, i] + w1 * rows[j + 1, i] + w2 * rows[j + 2, i] + w3 * rows[j + 3, i]
+            far = w4 * rows[j + 4, i] + w5 * rows[j + 5, i] + w6 * rows[j + 6, i] + w7 * rows[j + 7, i]
+            target[i] += near + far
 
 
 @compiled(fastmath={"contract"})
