@@ -313,6 +313,50 @@ def test_plain_markov_chains_against_enumeration(left: Right, right: Right) -> N
             check(model, evidence, expected, counts=False, **options)
 
 
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize(("left", "right"), CENSORING)
+@pytest.mark.parametrize("plain", [False, True])
+def test_k_best_against_enumeration(left: Right, right: Right, plain: bool) -> None:
+    rng = np.random.default_rng(6)
+    possible = 0
+    while possible < 100:
+        states, longest, steps = int(rng.integers(1, 4)), int(rng.integers(1, 5)), int(rng.integers(1, 7))
+        model, stay = random_model(rng, states, longest, right, left), None
+        if plain:
+            stay = rng.uniform(0.05, 0.95, states)
+            families = [durations.Geometric(s) for s in stay]
+            model = HSMM(model.log_initial, model.log_transition, families, right, left)
+        evidence = random_evidence(rng, steps, states)
+        transitions = random_transitions(rng, steps, states) if rng.random() < 0.3 else None
+        expected = every_segmentation(model, evidence, transitions, stay)
+        if not expected:
+            with pytest.raises(ImpossibleSequenceError):
+                model.k_best(evidence, 3, log_transitions=transitions)
+            continue
+        possible += 1
+        k = int(rng.integers(1, len(expected) + 4))
+        found = model.k_best(evidence, k, log_transitions=transitions)
+        assert found.paths.shape == (k, steps)
+        close(found.scores[: len(expected)], [score for score, _ in expected[:k]])
+        weights = {tuple(labels_of(cut)): score for score, cut in expected}
+        paths = [tuple(path) for path in found.paths[: len(expected)].tolist()]
+        assert len(set(paths)) == len(paths)
+        close(found.scores[: len(expected)], [weights[path] for path in paths])
+        assert (found.paths[len(expected) :] == -1).all()
+        assert np.isneginf(found.scores[len(expected) :]).all()
+
+
+def test_k_best_of_a_long_batch_begins_with_viterbi() -> None:
+    rng = np.random.default_rng(7)
+    model = random_model(rng, 3, 4, "censored")
+    batch, lengths = rng.normal(size=(2, 2000, 3)), [2000, 700]
+    best, found = model.viterbi(batch, lengths), model.k_best(batch, 5, lengths)
+    assert np.array_equal(found.paths[:, 0], best.path)
+    np.testing.assert_allclose(found.scores[:, 0], best.score, rtol=1e-12)
+    assert (np.diff(found.scores, axis=1) <= 0).all()
+    assert len({path.tobytes() for path in found.paths[0]}) == 5
+
+
 @pytest.mark.parametrize("sharpness", [1.0, 8.0, 60.0, 400.0])
 def test_plain_markov_kernels_agree(monkeypatch: pytest.MonkeyPatch, sharpness: float) -> None:
     rng = np.random.default_rng(int(sharpness))

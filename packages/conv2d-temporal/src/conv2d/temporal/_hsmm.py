@@ -6,8 +6,10 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from conv2d.temporal._check import check_at_least
 from conv2d.temporal._inference import Tables, count, decode, log_total, smooth, tables
-from conv2d.temporal._results import ExpectedCounts, Posteriors, Viterbi
+from conv2d.temporal._k_best import k_best
+from conv2d.temporal._results import ExpectedCounts, KBest, Posteriors, Viterbi
 from conv2d.temporal._sequences import read_batch
 from conv2d.temporal.durations import Duration, Geometric
 
@@ -194,6 +196,69 @@ class HSMM:
 
         batch.each(work, n_threads)
         return Viterbi(batch.unwrap(path), batch.unwrap(score))
+
+    def k_best(
+        self,
+        log_likelihood: ArrayLike,
+        k: int,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        n_threads: int = 1,
+        log_transitions: ArrayLike | None = None,
+    ) -> KBest:
+        """Return the k most probable segmentations of each sequence, the best first.
+
+        Parameters
+        ----------
+        log_likelihood : float64 or float32, shape (T, K) or (B, T, K)
+            Log-likelihood of each step under each state; -inf where impossible.
+        k : int
+            How many, at least 1.
+        lengths : int, shape (B,), optional
+            Steps of each sequence of a batch; by default T. What lies beyond is not read.
+        mask : bool, shape (T,) or (B, T), optional
+            False where a step is missing: it is taken as a row of zeros, whatever it holds.
+        n_threads : int
+            Sequences of a batch worked on at once. The kernels release the GIL.
+        log_transitions : float64 or float32, shape (T, K, K) or (B, T, K, K), optional
+            Transitions that depend on the input, in place of `log_transition`: row t is of a segment that begins at
+            step t. The first row does not matter.
+
+        Returns
+        -------
+        KBest
+            ``paths`` int32 (k, T) or (B, k, T), ``scores`` float64 (k,) or (B, k).
+
+        Raises
+        ------
+        ImpossibleSequenceError
+            If no segmentation of a sequence has a positive probability.
+        TypeError, ValueError
+            If the input is not as described, or holds NaN or +inf.
+
+        Notes
+        -----
+        Beyond `viterbi`, the time is O(k·S·(D + K)) for paths of S segments.
+
+        Examples
+        --------
+        >>> model = HSMM(np.log([0.6, 0.4]), np.array([[-np.inf, 0.0], [0.0, -np.inf]]), np.log(np.full((2, 3), 1 / 3)))
+        >>> best = model.k_best(np.zeros((3, 2)), k=2)
+        >>> best.paths.tolist(), np.exp(best.scores).round(2).tolist()
+        ([[0, 0, 0], [0, 0, 1]], [0.2, 0.2])
+        """
+        check_at_least("k", k, 1)
+        batch = read_batch(self._tables, log_likelihood, lengths, mask, log_transitions)
+        paths = np.full((len(batch), k, batch.shape[1]), -1, dtype=np.int32)
+        scores = np.full((len(batch), k), -np.inf)
+
+        def work(b: int) -> None:
+            sequence, offset = batch.sequence(b)
+            found, score = k_best(sequence, k)
+            paths[b, : len(found), : batch.steps(b)], scores[b, : len(found)] = found, score + offset
+
+        batch.each(work, n_threads)
+        return KBest(batch.unwrap(paths), batch.unwrap(scores))
 
     def posteriors(
         self,
@@ -385,8 +450,8 @@ def _stay(log_duration: ArrayLike | Sequence[Duration]) -> Float | None:
     if not isinstance(log_duration, (list, tuple)):
         return None
     entries = cast("Sequence[object]", log_duration)
-    free = [e for e in entries if isinstance(e, Geometric) and e.max_duration is None]
-    return np.array([family.stay for family in free]) if len(free) == len(entries) else None
+    free = [entry.stay for entry in entries if isinstance(entry, Geometric) and entry.max_duration is None]
+    return np.array(free) if len(free) == len(entries) else None
 
 
 def _check_sums(name: str, rows: Float) -> None:

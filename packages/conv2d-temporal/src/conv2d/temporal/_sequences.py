@@ -23,7 +23,7 @@ class Batch:
     array: NDArray[np.floating]
     lengths: NDArray[np.intp]
     known: NDArray[np.bool_]
-    transitions: Float | None
+    transitions: NDArray[np.floating] | None
     model: Tables
     single: bool
 
