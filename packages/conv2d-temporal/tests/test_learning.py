@@ -242,3 +242,31 @@ def test_bad_policies_are_named(prior: tuple[float, ...], weight: float, message
         good.smooth([0, 1])
     with pytest.raises(ValueError, match="K=4"):
         good.smooth([0, 1], np.full((2, 4), 0.25))
+
+
+def test_policy_stream_is_the_fixed_lag_smoother() -> None:
+    rng = np.random.default_rng(10)
+    model, lag = planted(), 3
+    truth = sample(model, 120, 30)
+    logits = rng.normal(size=(120, 3)) + 2.0 * np.eye(3)[truth]
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    labels = probabilities.argmax(axis=-1).astype(np.int32)
+    labels[[50, 51, 53]] = -1
+    policy = HSMMPolicy(model, prior=(1 / 3,) * 3)
+    stream, decided = policy.stream(lag), []
+    for t, (label, row) in enumerate(zip(labels.tolist(), probabilities, strict=True)):
+        if t == 60:
+            stored = json.dumps(stream.state_dict())
+            stream = policy.stream(lag)
+            stream.load_state_dict(json.loads(stored))
+        decided.extend(stream.step(label, row).tolist())
+        assert t + 1 - stream.delay <= len(decided) <= t + 1
+    decided.extend(stream.finish().tolist())
+    assert np.array_equal(np.array(decided) == -1, labels == -1)
+    for first, stop in ((0, 50), (52, 53), (54, 120)):
+        evidence = policy.evidence(probabilities[first:stop])
+        for t in range(stop - first):
+            state = model.posteriors(evidence[: t + lag + 1]).state[t]
+            assert decided[first + t] == state.argmax()
+    with pytest.raises(ValueError, match="step"):
+        policy.stream().step(0)

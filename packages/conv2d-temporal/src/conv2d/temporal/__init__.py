@@ -16,6 +16,7 @@ from conv2d.temporal._policy import Pipeline, SmoothingPolicy, dwell_steps
 from conv2d.temporal._results import ExpectedCounts, ImpossibleSequenceError, KBest, Posteriors, Viterbi
 from conv2d.temporal._sample import sample, score
 from conv2d.temporal._segments import Segment, from_segments, to_segments
+from conv2d.temporal._stream import PolicyStream
 from conv2d.temporal.median import MedianHysteresisPolicy
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "OnlineHSMM",
     "OnlineState",
     "Pipeline",
+    "PolicyStream",
     "Posteriors",
     "Segment",
     "SmoothingPolicy",

@@ -33,20 +33,24 @@ def _mode_of_piece(piece: Labels, window: int, count: NDArray[np.int32], target:
     last = steps - 1
     for offset in range(-half, half + 1):
         count[piece[min(max(offset, 0), last)]] += 1
-    before, after = 0, 0
+    # Changes of label up to the end of the window, and made.
+    seen, made = 0, 0
+    for t in range(1, min(half, last) + 1):
+        seen += piece[t] != piece[t - 1]
     for t in range(steps):
         # A label that fills half of the window is the mode, and the centre wins a tie.
         target[t] = piece[t] if 2 * count[piece[t]] >= window else _mode_at(piece, t, half, count)
-        if t > 0:
-            before += piece[t] != piece[t - 1]
-            after += target[t] != target[t - 1]
-        count[piece[max(t - half, 0)]] -= 1
-        count[piece[min(t + half + 1, last)]] += 1
+        if t > 0 and target[t] != target[t - 1]:
+            if made < seen:
+                made += 1
+            else:
+                target[t] = target[t - 1]
+        leaving, coming = piece[max(t - half, 0)], piece[min(t + half + 1, last)]
+        seen += t + half + 1 <= last and coming != piece[t + half]
+        count[leaving] -= 1
+        count[coming] += 1
     for offset in range(-half, half + 1):
         count[piece[min(max(steps + offset, 0), last)]] = 0
-    if after > before:
-        for t in range(steps):
-            target[t] = piece[t]
 
 
 @compiled()
