@@ -11,7 +11,7 @@ from conv2d.temporal._hsmm_policy import HSMMPolicy
 from conv2d.temporal._hysteresis import HysteresisPolicy
 from conv2d.temporal._learn import Fit, fit, fit_supervised
 from conv2d.temporal._mode import ModeFilterPolicy
-from conv2d.temporal._online import OnlineHSMM, OnlineState
+from conv2d.temporal._online import Anticipation, OnlineHSMM, OnlineState
 from conv2d.temporal._policy import Pipeline, SmoothingPolicy, dwell_steps
 from conv2d.temporal._results import ExpectedCounts, ImpossibleSequenceError, KBest, Posteriors, Viterbi
 from conv2d.temporal._sample import sample, score
@@ -21,6 +21,7 @@ from conv2d.temporal.median import MedianHysteresisPolicy
 
 __all__ = [
     "HSMM",
+    "Anticipation",
     "ExpectedCounts",
     "Fit",
     "HSMMPolicy",

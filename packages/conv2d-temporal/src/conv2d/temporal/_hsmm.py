@@ -6,6 +6,7 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from conv2d.temporal._chain import Markov
 from conv2d.temporal._check import check_at_least
 from conv2d.temporal._inference import Tables, count, decode, log_total, smooth, tables
 from conv2d.temporal._k_best import k_best
@@ -147,6 +148,11 @@ class HSMM:
             probability of lasting at least d.
         """
         return self._tables.forward.first, self._tables.last
+
+    @property
+    def markov(self) -> Markov | None:
+        """The plain Markov chain that the model is where all durations are geometric without a longest one, or None."""
+        return self._tables.markov
 
     def viterbi(
         self,
