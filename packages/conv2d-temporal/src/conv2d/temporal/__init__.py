@@ -5,7 +5,9 @@ has one method, ``smooth(labels, probabilities=None)``, and returns the same sha
 """
 
 from conv2d.temporal import durations, emissions
+from conv2d.temporal._context import ContextModel
 from conv2d.temporal._dwell import MinDwellPolicy
+from conv2d.temporal._grammar import Grammar, GrammarDecoding, Overruled
 from conv2d.temporal._hsmm import HSMM
 from conv2d.temporal._hsmm_policy import HSMMPolicy
 from conv2d.temporal._hysteresis import HysteresisPolicy
@@ -22,8 +24,11 @@ from conv2d.temporal.median import MedianHysteresisPolicy
 __all__ = [
     "HSMM",
     "Anticipation",
+    "ContextModel",
     "ExpectedCounts",
     "Fit",
+    "Grammar",
+    "GrammarDecoding",
     "HSMMPolicy",
     "HysteresisPolicy",
     "ImpossibleSequenceError",
@@ -33,6 +38,7 @@ __all__ = [
     "ModeFilterPolicy",
     "OnlineHSMM",
     "OnlineState",
+    "Overruled",
     "Pipeline",
     "PolicyStream",
     "Posteriors",

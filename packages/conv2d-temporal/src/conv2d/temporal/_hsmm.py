@@ -12,7 +12,7 @@ from conv2d.temporal._inference import Tables, count, decode, log_total, smooth,
 from conv2d.temporal._k_best import k_best
 from conv2d.temporal._results import ExpectedCounts, KBest, Posteriors, Viterbi
 from conv2d.temporal._sequences import read_batch
-from conv2d.temporal.durations import Duration, Geometric
+from conv2d.temporal.durations import Duration, Geometric, Table
 
 Float = NDArray[np.float64]
 
@@ -120,7 +120,8 @@ class HSMM:
                 raise ValueError(f'{name} must be "censored" or "exact", got {value!r}.')
         self.right: Literal["censored", "exact"] = right
         self.left: Literal["censored", "exact"] = left
-        self._tables: Tables = tables(initial, transition, duration, left, right, _stay(log_duration))
+        stay = _stay(log_duration)
+        self._tables: Tables = tables(initial, transition, duration, left, right, stay)
         self.log_initial: Float = initial
         self.log_transition: Float = transition
         self.log_duration: Float = duration
@@ -148,6 +149,13 @@ class HSMM:
             probability of lasting at least d.
         """
         return self._tables.forward.first, self._tables.last
+
+    @property
+    def durations(self) -> tuple[Duration, ...]:
+        """The duration of each state."""
+        if self.markov is not None:
+            return tuple(Geometric(float(stay)) for stay in np.exp(self.markov.stay))
+        return tuple(Table(row) for row in self.log_duration)
 
     @property
     def markov(self) -> Markov | None:
