@@ -301,7 +301,9 @@ def test_plain_markov_chains_against_enumeration(left: Right, right: Right) -> N
             normalised(rng.dirichlet(np.ones(states))), transitions, [durations.Geometric(s) for s in stay], right, left
         )
         evidence = random_evidence(rng, steps, states)
-        options = {"log_transitions": random_transitions(rng, steps, states)} if rng.random() < 0.3 else {}
+        options: dict[str, Any] = (
+            {"log_transitions": random_transitions(rng, steps, states)} if rng.random() < 0.3 else {}
+        )
         expected = enumerate_all(model, evidence, options.get("log_transitions"), stay)
         if expected is None:
             with pytest.raises(ImpossibleSequenceError):

@@ -19,11 +19,13 @@ from conv2d.temporal._results import ExpectedCounts, ImpossibleSequenceError, KB
 from conv2d.temporal._sample import sample, score
 from conv2d.temporal._segments import Segment, from_segments, to_segments
 from conv2d.temporal._stream import PolicyStream
+from conv2d.temporal._tune import Candidate, Tuning, tune_policy
 from conv2d.temporal.median import MedianHysteresisPolicy
 
 __all__ = [
     "HSMM",
     "Anticipation",
+    "Candidate",
     "ContextModel",
     "ExpectedCounts",
     "Fit",
@@ -44,6 +46,7 @@ __all__ = [
     "Posteriors",
     "Segment",
     "SmoothingPolicy",
+    "Tuning",
     "Viterbi",
     "durations",
     "dwell_steps",
@@ -54,4 +57,5 @@ __all__ = [
     "sample",
     "score",
     "to_segments",
+    "tune_policy",
 ]

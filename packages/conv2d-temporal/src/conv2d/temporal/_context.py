@@ -1,7 +1,7 @@
 """A model whose states are contexts: the operations before the current one, as far back as a grammar looks."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,7 +49,7 @@ class ContextModel:
         ContextModel
             The model over contexts.
         """
-        durations = [model.durations[k] for k in operation.tolist()]
+        durations = [model.durations[k] for k in cast("list[int]", operation.tolist())]
         contexts = HSMM(log_initial, log_transition, durations, model.right, model.left)
         return cls(contexts, operation, model.n_states)
 

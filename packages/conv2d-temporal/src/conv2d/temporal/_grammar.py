@@ -226,7 +226,9 @@ class Grammar:
                     counts.setdefault(tuple(piece[at - length : at]), np.zeros(size))[piece[at]] += 1
         weights: dict[Context, Float] = {}
         for known in sorted(counts, key=len):
-            shorter = weights[known[1:]] if len(known) > 1 else (np.arange(size) != known[-1]) / max(size - 1, 1)
+            shorter = (
+                weights[known[1:]] if len(known) > 1 else (np.arange(size) != known[len(known) - 1]) / max(size - 1, 1)
+            )
             weight, total = counts[known] + smoothing * shorter, counts[known].sum() + smoothing
             weights[known] = weight / total if total > 0 else shorter
         return cls(names, (first + smoothing / size) / (first.sum() + smoothing or 1.0), weights)
@@ -380,7 +382,7 @@ def _sequences(labels: Labels) -> list[list[int]]:
     """Return the operations of each piece, in order."""
     runs = find_runs(labels)
     pieces: list[list[int]] = []
-    for label, follows in zip(runs.label.tolist(), runs.follows.tolist(), strict=True):
+    for (_, _, label), follows in zip(runs.spans(), runs.follows.tolist(), strict=True):
         if label >= 0 and follows:
             pieces[-1].append(label)
         elif label >= 0:

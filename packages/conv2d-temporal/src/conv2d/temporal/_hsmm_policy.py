@@ -1,7 +1,7 @@
 """Smoothing by the hidden semi-Markov model, as a policy."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,7 @@ _FLOOR = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class HSMMPolicy:
-    """Label each piece by the most probable segmentation under a hidden semi-Markov model.
+    """Label each piece by a hidden semi-Markov model.
 
     A classifier's probability p(label | data) becomes evidence for the model as ``weight * log(p / prior)``: by Bayes'
     rule p(data | label) is in proportion to it, where `prior` are the class frequencies of the classifier's training
@@ -35,6 +35,9 @@ class HSMMPolicy:
     weight : float
         How much one step counts, positive. Overlapping windows and neighbouring steps repeat each other's errors;
         below 1, evidence of many steps is not taken for more than it is.
+    decide : {"path", "state"}
+        "path": the most probable segmentation. "state": the most probable state of each step, which is right for more
+        steps, but may jump in ways that no segmentation does.
 
     Notes
     -----
@@ -60,6 +63,7 @@ class HSMMPolicy:
     model: HSMM
     prior: tuple[float, ...]
     weight: float = 1.0
+    decide: Literal["path", "state"] = "path"
 
     def __post_init__(self) -> None:
         prior = np.asarray(self.prior, dtype=np.float64)
@@ -70,9 +74,11 @@ class HSMMPolicy:
             )
         if not (np.isfinite(self.weight) and self.weight > 0):
             raise ValueError(f"weight must be positive and finite, got {self.weight!r}.")
+        if self.decide not in ("path", "state"):
+            raise ValueError(f'decide must be "path" or "state", got {self.decide!r}.')
 
     def smooth(self, labels: ArrayLike, probabilities: ArrayLike | None = None) -> Labels:
-        """Return the most probable segmentation of every piece.
+        """Return the labels of every piece under the model.
 
         Parameters
         ----------
@@ -134,7 +140,10 @@ class HSMMPolicy:
         absent[labels] = False
         evidence[:, absent] = -np.inf
         try:
-            path = self.model.viterbi(evidence).path
+            if self.decide == "path":
+                path = self.model.viterbi(evidence).path
+            else:
+                path = self.model.posteriors(evidence).state.argmax(axis=1).astype(np.int32)
         except ImpossibleSequenceError:
             return labels
         before, after = (np.count_nonzero(row[1:] != row[:-1]) for row in (labels, path))

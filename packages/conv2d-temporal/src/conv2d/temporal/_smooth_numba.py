@@ -90,12 +90,12 @@ def _dissolve(start: NDArray[np.int64], label: Labels, runs: int, length: int) -
 @compiled()
 def _dwell_of_piece(piece: Labels, shortest: int, start: NDArray[np.int64], label: Labels, target: Labels) -> None:
     steps = len(piece)
-    runs = 0
-    for t in range(steps):
-        if t == 0 or piece[t] != piece[t - 1]:
-            start[runs] = t
-            label[runs] = piece[t]
-            runs += 1
+    start[0], label[0] = 0, piece[0]
+    runs = 1
+    for t in range(1, steps):
+        # Written always, counted if it is a new run: a branch that is hard to predict costs more than a store.
+        start[runs], label[runs] = t, piece[t]
+        runs += piece[t] != piece[t - 1]
     start[runs] = steps
     while True:
         length = shortest
@@ -112,7 +112,7 @@ def _dwell_of_piece(piece: Labels, shortest: int, start: NDArray[np.int64], labe
 @compiled()
 def dwell(flat: Labels, row_length: int, shortest: int, target: Labels) -> None:
     """Fill `target` with the rows without inner runs shorter than `shortest`."""
-    starts, labels = np.empty(row_length + 1, dtype=np.int64), np.empty(row_length + 1, dtype=np.int32)
+    starts, labels = np.empty(row_length + 2, dtype=np.int64), np.empty(row_length + 2, dtype=np.int32)
     for row in range(0, len(flat), row_length):
         start = row
         for t in range(row, row + row_length + 1):

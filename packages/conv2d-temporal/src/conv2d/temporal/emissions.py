@@ -5,7 +5,7 @@ probabilities of the states. `fit(model, observations, emission=…)` learns bot
 """
 
 from dataclasses import dataclass
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -126,10 +126,10 @@ class Gaussian:
         if rows.ndim < 1 or rows.shape[-1] != self.mean.shape[1]:
             raise ValueError(f"observations must have shape (…, {self.mean.shape[1]}), got {rows.shape}.")
         result = np.empty((*rows.shape[:-1], len(self.mean)))
-        for k, (mean, covariance) in enumerate(zip(self.mean, self.covariance, strict=True)):
-            root = np.linalg.cholesky(covariance)
-            apart = (rows - mean) @ np.linalg.inv(root).T
-            constant = mean.size * np.log(2 * np.pi) / 2 + np.log(np.diagonal(root)).sum()
+        for k in range(len(self.mean)):
+            root = _root(self.covariance[k])
+            apart = (rows - self.mean[k]) @ np.linalg.inv(root).T
+            constant = rows.shape[-1] * np.log(2 * np.pi) / 2 + np.log(np.diagonal(root)).sum()
             result[..., k] = -(apart**2).sum(axis=-1) / 2 - constant
         return result
 
@@ -345,7 +345,11 @@ class Multinomial:
         return type(self)(_shares(drawn + self.prior, self.probability), self.prior)
 
 
-def _shares(weight: Float, otherwise: Float) -> Float:
+def _root(covariance: Float) -> Float:
+    return cast("Float", np.linalg.cholesky(covariance))
+
+
+def _shares(weight: NDArray[np.floating], otherwise: Float) -> Float:
     """Return the rows divided by their sums; those without any weight stay as they were."""
     total = weight.sum(axis=1, keepdims=True)
     return np.where(total > 0, weight / np.maximum(total, 1e-300), otherwise)
