@@ -358,7 +358,7 @@ class Grammar:
             path=path,
             score=float(best.score),
             overruled=overruled,
-            overruled_share=float(np.mean(path != free)),
+            overruled_share=float(np.count_nonzero(path != free)) / path.size,
             forbidden=sum(weight == 0 for weight in met),
             discouraged=sum(0 < weight < 1 for weight in met),
         )

@@ -226,10 +226,12 @@ def _known(observed: NDArray[np.generic], event_ndim: int, lengths: ArrayLike | 
         raise ValueError(
             f"data must be observations of shape (T, …) or (B, T, …), each with {event_ndim} axes; got {observed.shape}."
         )
-    known: Known = np.full(shape, True) if mask is None else np.array(mask, dtype=np.bool_)
+    known: Known = np.ones(shape, dtype=np.bool_)
+    if mask is not None:
+        known[~np.asarray(mask, dtype=np.bool_)] = False
     if lengths is not None:
         steps = np.asarray(lengths, dtype=np.intp)
-        known = np.logical_and(known, np.arange(shape[-1]) < steps[:, None])
+        known[np.arange(shape[-1]) >= steps[:, None]] = False
     if not known.any():
         raise ValueError("mask leaves no step to learn from.")
     return known
