@@ -1,7 +1,7 @@
 """Explicit-duration hidden semi-Markov model: exact decoding, smoothing and likelihood."""
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,14 +10,12 @@ from conv2d.temporal._chain import Markov
 from conv2d.temporal._check import check_at_least
 from conv2d.temporal._inference import Tables, count, decode, log_total, smooth, tables
 from conv2d.temporal._k_best import k_best
+from conv2d.temporal._parameters import check_sums, duration_table, parameter, stay_of
 from conv2d.temporal._results import ExpectedCounts, KBest, Posteriors, Viterbi
 from conv2d.temporal._sequences import read_batch
 from conv2d.temporal.durations import Duration, Geometric, Table
 
 Float = NDArray[np.float64]
-
-# Probabilities may miss a sum of 1 by this: rounding in files, not a forgotten normalisation.
-_SUM_TOLERANCE = 1e-6
 
 
 class HSMM:
@@ -98,10 +96,10 @@ class HSMM:
         right: Literal["censored", "exact"] = "censored",
         left: Literal["censored", "exact"] = "exact",
     ) -> None:
-        initial = _parameter("log_initial", log_initial, 1)
+        initial = parameter("log_initial", log_initial, 1)
         states = initial.size
-        transition = _parameter("log_transition", log_transition, 2)
-        duration = _duration_table(log_duration)
+        transition = parameter("log_transition", log_transition, 2)
+        duration = duration_table(log_duration)
         if states == 0 or transition.shape != (states, states) or len(duration) != states or duration.shape[1] == 0:
             raise ValueError(
                 "log_initial (K,), log_transition (K, K) and log_duration (K, D) must agree in K >= 1, and D >= 1; got "
@@ -112,15 +110,15 @@ class HSMM:
                 "log_transition must be -inf on its diagonal: how long a state lasts is the matter of log_duration, so "
                 "it does not follow itself. Set the diagonal to -inf and normalise each row."
             )
-        _check_sums("log_initial", initial[None])
-        _check_sums("log_transition", transition[~np.isneginf(transition).all(axis=1)])
-        _check_sums("log_duration", duration)
+        check_sums("log_initial", initial[None])
+        check_sums("log_transition", transition[~np.isneginf(transition).all(axis=1)])
+        check_sums("log_duration", duration)
         for name, value in (("right", right), ("left", left)):
             if value not in ("censored", "exact"):
                 raise ValueError(f'{name} must be "censored" or "exact", got {value!r}.')
         self.right: Literal["censored", "exact"] = right
         self.left: Literal["censored", "exact"] = left
-        stay = _stay(log_duration)
+        stay = stay_of(log_duration)
         self._tables: Tables = tables(initial, transition, duration, left, right, stay)
         self.log_initial: Float = initial
         self.log_transition: Float = transition
@@ -429,49 +427,3 @@ class HSMM:
         batch.each(work, n_threads)
         results = (initial, transitions, durations, unfinished, total)
         return ExpectedCounts(*(batch.unwrap(result) for result in results))
-
-
-def _parameter(name: str, value: ArrayLike, ndim: int) -> Float:
-    array = np.asarray(value)
-    if array.dtype.name not in ("float32", "float64"):
-        raise TypeError(f"{name} must be a float64 array of log probabilities, got dtype {array.dtype}.")
-    if array.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} dimension{'s' * (ndim > 1)}, got shape {array.shape}.")
-    if not (array < np.inf).all():
-        raise ValueError(f"{name} holds NaN or +inf; log probabilities are at most 0, and -inf where impossible.")
-    return np.array(array, dtype=np.float64, order="C")
-
-
-def _duration_table(log_duration: ArrayLike | Sequence[Duration]) -> Float:
-    entries = cast("Sequence[object]", log_duration) if isinstance(log_duration, (list, tuple)) else ()
-    families = [entry for entry in entries if isinstance(entry, Duration)]
-    if families:
-        if len(families) < len(entries):
-            raise TypeError(
-                f"log_duration must be a (K, D) array or one duration family per state, got {len(families)} families "
-                f"among {len(entries)} entries."
-            )
-        rows = [_parameter("log_pmf() of a duration", family.log_pmf(), 1) for family in families]
-        table = np.full((len(rows), max(row.size for row in rows)), -np.inf)
-        for k, row in enumerate(rows):
-            table[k, : row.size] = row
-        return table
-    return _parameter("log_duration", cast("ArrayLike", log_duration), 2)
-
-
-def _stay(log_duration: ArrayLike | Sequence[Duration]) -> Float | None:
-    """Return the probabilities of staying where all durations are geometric without a longest one."""
-    if not isinstance(log_duration, (list, tuple)):
-        return None
-    entries = cast("Sequence[object]", log_duration)
-    free = [entry.stay for entry in entries if isinstance(entry, Geometric) and entry.max_duration is None]
-    return np.array(free) if len(free) == len(entries) else None
-
-
-def _check_sums(name: str, rows: Float) -> None:
-    sums = np.exp(rows).sum(axis=1)
-    if rows.size and np.abs(sums - 1).max() > _SUM_TOLERANCE:
-        raise ValueError(
-            f"{name} must hold the logarithms of probabilities that sum to 1 (in each row), got sums from "
-            f"{sums.min():.6g} to {sums.max():.6g}. Subtract the row's logsumexp to normalise."
-        )
