@@ -64,7 +64,8 @@ class HSMM:
     Notes
     -----
     Time is O(T·K·(D + K)), memory O(T·K). Where every duration is `durations.Geometric` without `max_duration`, the
-    model is a plain Markov chain: its durations have no longest one, and time is O(T·K²). Classifier probabilities
+    model is a plain Markov chain: its durations have no longest one, and time is O(T·K²); only `expected_counts` and
+    `remaining` of the online filter go by `log_duration`, cut where less than 1e-9 is left. Classifier probabilities
     become log-likelihoods, up to a constant, as ``log(probabilities) - log(prior)`` with the class frequencies of the
     training data. A missing step is a row of zeros, or is marked in `mask`.
 
