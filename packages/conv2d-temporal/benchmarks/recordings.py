@@ -4,9 +4,10 @@
     CONV2D_TEST_DATA=… uv run --group bench python packages/conv2d-temporal/benchmarks/recordings.py spsw
 
 A light classifier on window statistics gives the probabilities of each subject from a fit on other subjects. Sequence
-models are fitted to the labels of the training subjects only; the weight of the evidence is chosen on out-of-fold
-probabilities of the training subjects. All steps are decoded, those without a label too; only labelled steps are
-scored. Intervals: 95 % bootstrap over subjects, of the difference to raw.
+models are fitted to the labels of the training subjects only; family, weight of the evidence, power of the prior and
+decision are chosen by `tune_policy`: cross-validation over the training subjects, on probabilities of a classifier that
+did not see them. All steps are decoded, those without a label too; only labelled steps are scored. Intervals: 95 %
+bootstrap over subjects, of the difference to raw.
 """
 
 import argparse
@@ -20,10 +21,10 @@ import polars as pl
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.model_selection import GroupKFold
 
-from conv2d.temporal import HSMM, HSMMPolicy, MedianHysteresisPolicy, OnlineHSMM, durations, fit_supervised
+from conv2d.temporal import HSMMPolicy, MedianHysteresisPolicy, SmoothingPolicy, Tuning, fit_supervised, tune_policy
 
 SETS = {"hapt": {"rate": 50.0, "window_s": 2.0, "hop_s": 0.5}, "spsw": {"rate": 100.0, "window_s": 1.0, "hop_s": 0.1}}
-WEIGHTS = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+PLAIN, EXPLICIT = ("geometric",), ("negative_binomial", "log_normal", "gamma")
 
 
 def sequences(name: str) -> list[tuple[str, np.ndarray, np.ndarray]]:
@@ -100,46 +101,37 @@ def edit_score(truth: np.ndarray, guess: np.ndarray) -> float:
     return 1 - table[-1] / max(len(one), len(two), 1)
 
 
-def filled(labels: np.ndarray) -> np.ndarray:
-    """Give steps without a label the nearest one: the body went on while nobody annotated."""
+def stack(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows as one array, padded by their last, and their lengths."""
+    lengths = np.array([len(row) for row in rows])
+    longest = lengths.max()
+    return np.stack([np.concatenate([row, np.repeat(row[-1:], longest - len(row), axis=0)]) for row in rows]), lengths
+
+
+def tuned(truth: list[np.ndarray], probabilities: list[np.ndarray], subject: list[str], families: Any) -> Tuning:
+    (labels, lengths), (table, _) = stack(truth), stack(probabilities)
+    return tune_policy(labels.astype(np.int32), table, np.array(subject), lengths, families)
+
+
+def untuned(truth: list[np.ndarray], states: int) -> HSMMPolicy:
+    """By the book: a plain Markov model, and Bayes' rule."""
+    rows = np.concatenate([part for row in truth for part in (nearest(row), [-1])]).astype(np.int32)
+    counts = 1.0 + np.bincount(np.concatenate([row[row >= 0] for row in truth]), minlength=states)
+    return HSMMPolicy(fit_supervised(rows, states, "geometric"), tuple((counts / counts.sum()).tolist()))
+
+
+def nearest(labels: np.ndarray) -> np.ndarray:
+    """Give steps without a label the nearest one."""
     known = np.flatnonzero(labels >= 0)
-    right = np.searchsorted(known, np.arange(len(labels))).clip(0, len(known) - 1)
-    left = (right - 1).clip(0)
-    steps = np.arange(len(labels))
-    nearer = np.where(abs(known[left] - steps) <= abs(known[right] - steps), left, right)
-    return labels[known[nearer]]
+    return labels[known[np.abs(known[:, None] - np.arange(len(labels))).argmin(axis=0)]]
 
 
-def stack(rows: list[np.ndarray]) -> np.ndarray:
-    longest = max(len(row) for row in rows)
-    return np.stack([np.pad(row, (0, longest - len(row)), constant_values=-1) for row in rows]).astype(np.int32)
-
-
-def with_family(labels: list[np.ndarray], states: int, family: Any) -> HSMM:
-    longest = max(b - a for row in labels for _, a, b in runs(row))
-    return fit_supervised(stack(labels), states, family, max_duration=round(1.5 * longest))
-
-
-def plain_hmm(labels: list[np.ndarray], states: int) -> HSMM:
-    """Geometric durations are the plain Markov model."""
-    fitted = with_family(labels, states, "geometric")
-    stays = [1 - 1 / (np.exp(row) @ np.arange(1.0, row.size + 1)) for row in fitted.log_duration]
-    families = [durations.Geometric(max(stay, 0.01), fitted.max_duration) for stay in stays]
-    return HSMM(fitted.log_initial, fitted.log_transition, families, left="censored")
-
-
-def accuracy(policy: HSMMPolicy, rows: list[tuple[np.ndarray, np.ndarray]]) -> float:
-    hits = [(policy.model.viterbi(policy.evidence(table)).path == truth)[truth >= 0] for table, truth in rows]
-    return float(np.mean(np.concatenate(hits)))
-
-
-def online(policy: HSMMPolicy, probabilities: np.ndarray, lag: int) -> np.ndarray:
-    filter_, evidence = OnlineHSMM(policy.model, lag), policy.evidence(probabilities)
-    states = [filter_.step(row) for row in evidence]
-    guess = [state.lagged.argmax() for state in states if state.lagged is not None]
-    # The last steps have no more evidence to wait for: what the smoother holds of them at the end is the posterior.
-    rest = len(evidence) - len(guess)
-    return np.append(guess, policy.model.posteriors(evidence).state[len(evidence) - rest :].argmax(axis=1)).astype(int)
+def streamed(policy: SmoothingPolicy, raw: np.ndarray, probabilities: np.ndarray, lag: int) -> np.ndarray:
+    if not isinstance(policy, HSMMPolicy):
+        return raw
+    stream = policy.stream(lag)
+    labels = [stream.step(label, row) for label, row in zip(raw.tolist(), probabilities, strict=True)]
+    return np.concatenate([*labels, stream.finish()])
 
 
 def main() -> None:
@@ -175,8 +167,8 @@ def main() -> None:
             parts = [np.arange(a, b) for _, a, b in runs(row + 1)]
             order = np.concatenate([parts[j] for j in rng.permutation(len(parts))])
             truth[i], probabilities[i] = row[order], probabilities[i][order]
-    guesses: dict[str, list[np.ndarray | None]] = {}
-    chosen: list[float] = []
+    guesses: dict[str, list[Any]] = {}
+    chosen: list[str] = []
 
     def put(name: str, i: int, guess: np.ndarray) -> None:
         guesses.setdefault(name, [None] * len(truth))[i] = guess
@@ -184,31 +176,29 @@ def main() -> None:
     for _, test in folds:
         held = set(owner[test])
         train = [i for i, s in enumerate(subject) if s not in held]
-        labels = [filled(truth[i]) for i in train]
-        counts = np.bincount(np.concatenate([row[row >= 0] for row in (truth[i] for i in train)]), minlength=len(names))
-        prior = tuple(((counts + 1) / (counts + 1).sum()).tolist())
-        policies: dict[str, HSMMPolicy] = {}
-        for name, build in (("HMM", plain_hmm), ("HSMM", lambda rows, k: with_family(rows, k, "negative_binomial"))):
-            model = build(labels, len(names))
-            scores = {
-                weight: accuracy(HSMMPolicy(model, prior, weight), [(probabilities[i], truth[i]) for i in train])
-                for weight in WEIGHTS
-            }
-            weight = max(WEIGHTS, key=scores.__getitem__)
-            chosen.append(weight)
-            policies[name] = HSMMPolicy(model, prior, weight)
-            policies[name + " weight 1"] = HSMMPolicy(model, prior)
+        known = [truth[i] for i in train], [probabilities[i] for i in train], [subject[i] for i in train]
+        tunings = {
+            "HMM": tuned(*known, PLAIN),
+            "HSMM": tuned(*known, EXPLICIT),
+            "default": tuned(*known, PLAIN + EXPLICIT),
+        }
+        chosen += [f"{name}: {tuning.chosen}" for name, tuning in tunings.items()]
+        policies = {
+            "median-hysteresis": MedianHysteresisPolicy(),
+            "HMM, weight 1, divided by the prior": untuned(known[0], len(names)),
+            **{name: tuning.policy for name, tuning in tunings.items()},
+        }
         for i in (i for i, s in enumerate(subject) if s in held):
             raw = probabilities[i].argmax(axis=1).astype(np.int32)
             put("raw", i, raw)
-            put("median-hysteresis", i, MedianHysteresisPolicy().smooth(raw, probabilities[i]))
             for name, policy in policies.items():
-                put(name, i, policy.model.viterbi(policy.evidence(probabilities[i])).path)
+                put(name, i, policy.smooth(raw, probabilities[i]))
             for lag_s in (0.0, 1.0, 3.0):
                 lag = round(lag_s / setting["hop_s"])
-                put(f"HSMM online, lag {lag_s:g} s", i, online(policies["HSMM"], probabilities[i], lag))
+                put(f"HSMM online, lag {lag_s:g} s", i, streamed(policies["HSMM"], raw, probabilities[i], lag))
     table_of(guesses, truth, subject, len(names))
-    print(f"\nWeights chosen per fold (HMM, HSMM): {chosen}; segments in truth: {sum(len(runs(row)) for row in truth)}")
+    print(f"\nSegments in truth: {sum(len(runs(row)) for row in truth)}. Chosen in each fold:")
+    print("\n".join(chosen))
 
 
 def table_of(guesses: dict[str, list[Any]], truth: list[np.ndarray], subject: list[str], states: int) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from conv2d.temporal import HSMM, ImpossibleSequenceError, _hsmm, _kernels_numba, _kernels_numpy, durations
+from conv2d.temporal import HSMM, ImpossibleSequenceError, _kernels_numba, _kernels_numpy, _sequences, durations
 
 Float = NDArray[np.float64]
 Right = Literal["censored", "exact"]
@@ -22,7 +22,7 @@ Shared = Callable[..., Path]
 @pytest.fixture(params=[_kernels_numba, _kernels_numpy], ids=["numba", "numpy"])
 def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a test with each set of kernels."""
-    monkeypatch.setattr(_hsmm, "kernels", lambda: request.param)
+    monkeypatch.setattr(_sequences, "kernels", lambda: request.param)
 
 
 # --- oracle: every segmentation ------------------------------------------------------------------------------------
@@ -57,39 +57,58 @@ def segmentations(steps: int, states: int, longest: int, right: Right) -> Iterat
     yield from extend([], steps)
 
 
-def enumerate_all(model: HSMM, evidence: Float) -> Enumerated | None:
-    steps, states = evidence.shape
-    lasting = np.cumsum(np.exp(model.log_duration)[:, ::-1], axis=1)[:, ::-1]
+def borders(model: HSMM, stay: Float | None, steps: int) -> dict[tuple[bool, bool], Float]:
+    """Log probabilities of seeing 1, 2, … steps of a segment, by whether its left and its right were cut off."""
+    pmf = np.exp(model.log_duration)
+    lasting = np.cumsum(pmf[:, ::-1], axis=1)[:, ::-1]
     remaining = lasting / lasting.sum(axis=1, keepdims=True)  # of a segment met under way
+    still = np.cumsum(remaining[:, ::-1], axis=1)[:, ::-1]
+    if stay is not None:  # without a longest duration, and without memory
+        lasting = still = stay[:, None] ** np.arange(steps)
+        pmf = remaining = lasting * (1 - stay)[:, None]
+    tables = {(False, False): pmf, (False, True): lasting, (True, False): remaining, (True, True): still}
     with np.errstate(divide="ignore"):
-        log_survival, log_remaining = np.log(lasting), np.log(remaining)
-        log_still = np.log(np.cumsum(remaining[:, ::-1], axis=1)[:, ::-1])
+        return {where: np.log(table) for where, table in tables.items()}
+
+
+def every_segmentation(
+    model: HSMM, evidence: Float, log_transitions: Float | None = None, stay: Float | None = None
+) -> list[tuple[float, list[tuple[int, int]]]]:
+    """All possible segmentations with their log weights, the best first."""
+    steps, states = evidence.shape
     scored: list[tuple[float, list[tuple[int, int]]]] = []
-    for cut in segmentations(steps, states, model.max_duration, model.right):
+    tables = borders(model, stay, steps)
+    for cut in segmentations(steps, states, steps if stay is not None else model.max_duration, model.right):
         weight, t = model.log_initial[cut[0][0]], 0
         for i, (k, d) in enumerate(cut):
             last = i == len(cut) - 1
             weight += evidence[t : t + d, k].sum()
-            cut_left, cut_right = i == 0 and model.left == "censored", last and model.right == "censored"
-            table = {
-                (False, False): model.log_duration,
-                (False, True): log_survival,
-                (True, False): log_remaining,
-                (True, True): log_still,
-            }[cut_left, cut_right]
-            weight += table[k, d - 1]
-            if not last:
-                weight += model.log_transition[k, cut[i + 1][0]]
+            weight += tables[i == 0 and model.left == "censored", last and model.right == "censored"][k, d - 1]
             t += d
+            if not last:
+                transition = model.log_transition if log_transitions is None else log_transitions[t]
+                weight += transition[k, cut[i + 1][0]]
         if weight > -np.inf:
             scored.append((float(weight), cut))
+    scored.sort(key=lambda pair: -pair[0])
+    return scored
+
+
+def labels_of(cut: list[tuple[int, int]]) -> list[int]:
+    return [k for k, d in cut for _ in range(d)]
+
+
+def enumerate_all(
+    model: HSMM, evidence: Float, log_transitions: Float | None = None, stay: Float | None = None
+) -> Enumerated | None:
+    scored = every_segmentation(model, evidence, log_transitions, stay)
+    states = model.n_states
     if not scored:
         return None
-    scored.sort(key=lambda pair: -pair[0])
     best = scored[0][0]
     total = best + float(np.log(sum(np.exp(weight - best) for weight, _ in scored)))
     found = Enumerated(
-        path=[k for k, d in scored[0][1] for _ in range(d)],
+        path=labels_of(scored[0][1]),
         score=best,
         gap=best - scored[1][0] if len(scored) > 1 else np.inf,
         total=total,
@@ -121,18 +140,21 @@ def close(result: Float, expected: object) -> None:
     np.testing.assert_allclose(result, np.asarray(expected), rtol=1e-12, atol=1e-9)
 
 
-def check(model: HSMM, evidence: Float, mask: NDArray[np.bool_] | None, expected: Enumerated) -> None:
-    best, smoothed = model.viterbi(evidence, mask=mask), model.posteriors(evidence, mask=mask)
-    counted = model.expected_counts(evidence, mask=mask)
+def check(model: HSMM, evidence: Float, expected: Enumerated, counts: bool = True, **options: Any) -> None:
+    best, smoothed = model.viterbi(evidence, **options), model.posteriors(evidence, **options)
     assert best.path.dtype == np.int32
     if expected.gap > 1e-9:
         assert best.path.tolist() == expected.path
     close(best.score, expected.score)
-    for total in (smoothed.log_likelihood, counted.log_likelihood, model.log_likelihood(evidence, mask=mask)):
+    for total in (smoothed.log_likelihood, model.log_likelihood(evidence, **options)):
         close(total, expected.total)
     close(smoothed.state, expected.state)
     close(smoothed.start, expected.start)
     close(smoothed.end, expected.end)
+    if not counts:
+        return
+    counted = model.expected_counts(evidence, **options)
+    close(counted.log_likelihood, expected.total)
     close(counted.initial, expected.start[0])
     close(counted.transitions, expected.transitions)
     close(counted.durations, expected.durations)
@@ -174,6 +196,15 @@ def random_model(rng: np.random.Generator, states: int, longest: int, right: Rig
         ]
         log_duration = [families[i] for i in rng.integers(0, len(families), states)]
     return HSMM(normalised(rng.dirichlet(np.ones(states))), log_transition, log_duration, right, left)
+
+
+def random_transitions(rng: np.random.Generator, steps: int, states: int) -> Float:
+    """Dense and sparse ones; a state that nothing follows now and then."""
+    weight = rng.dirichlet(np.ones(states), (steps, states)) * (rng.random((steps, states, states)) < 0.8)
+    weight[:, np.arange(states), np.arange(states)] = 0.0
+    total = weight.sum(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore"):
+        return np.log(np.divide(weight, total, out=np.zeros_like(weight), where=total > 0))
 
 
 def random_evidence(rng: np.random.Generator, steps: int, states: int) -> Float:
@@ -225,32 +256,128 @@ def test_reference_cases_of_medium_size(shared: Shared, family: str, right: Righ
     np.testing.assert_allclose(smoothed.start, vectors[f"{right}_start"], atol=1e-9)
 
 
+CENSORING = [(left, right) for left in ("exact", "censored") for right in ("exact", "censored")]
+
+
 @pytest.mark.usefixtures("kernels")
-@pytest.mark.parametrize("right", ["exact", "censored"])
-@pytest.mark.parametrize("left", ["exact", "censored"])
+@pytest.mark.parametrize(("left", "right"), CENSORING)
 @pytest.mark.parametrize("seed", range(4))
 def test_random_tiny_models_against_enumeration(left: Right, right: Right, seed: int) -> None:
+    """4 x 4 x at least 130 possible cases: more than 2,000, with each set of kernels."""
     rng = np.random.default_rng(seed)
     possible = 0
-    for _ in range(125):
+    while possible < 130:
         states, longest, steps = int(rng.integers(1, 4)), int(rng.integers(1, 5)), int(rng.integers(1, 7))
         model = random_model(rng, states, longest, right, left)
         evidence = random_evidence(rng, steps, states)
-        mask = None
+        options: dict[str, Any] = {}
         if rng.random() < 0.3:
-            mask = rng.random(steps) < 0.7
-            evidence[~mask] = 0.0
-        expected = enumerate_all(model, evidence)
-        if mask is not None:
-            evidence[~mask] = np.nan  # must not be read
+            options["mask"] = rng.random(steps) < 0.7
+            evidence[~options["mask"]] = 0.0
+        if rng.random() < 0.3:
+            options["log_transitions"] = random_transitions(rng, steps, states)
+        expected = enumerate_all(model, evidence, options.get("log_transitions"))
+        if "mask" in options:
+            evidence[~options["mask"]] = np.nan  # not read
         if expected is None:
             for method in (model.viterbi, model.posteriors, model.log_likelihood, model.expected_counts):
                 with pytest.raises(ImpossibleSequenceError, match=f"Sequence 0 of {steps} steps"):
-                    method(evidence, mask=mask)
+                    method(evidence, **options)
         else:
             possible += 1
-            check(model, evidence, mask, expected)
-    assert 30 < possible < 125  # both kinds were met
+            check(model, evidence, expected, **options)
+
+
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize(("left", "right"), CENSORING)
+def test_plain_markov_chains_against_enumeration(left: Right, right: Right) -> None:
+    rng = np.random.default_rng(5)
+    possible = 0
+    while possible < 60:
+        states, steps = int(rng.integers(1, 4)), int(rng.integers(1, 7))
+        stay = rng.uniform(0.05, 0.95, states)
+        transitions = random_transitions(rng, 1, states)[0]
+        model = HSMM(
+            normalised(rng.dirichlet(np.ones(states))), transitions, [durations.Geometric(s) for s in stay], right, left
+        )
+        evidence = random_evidence(rng, steps, states)
+        options: dict[str, Any] = (
+            {"log_transitions": random_transitions(rng, steps, states)} if rng.random() < 0.3 else {}
+        )
+        expected = enumerate_all(model, evidence, options.get("log_transitions"), stay)
+        if expected is None:
+            with pytest.raises(ImpossibleSequenceError):
+                model.posteriors(evidence, **options)
+            with pytest.raises(ImpossibleSequenceError):
+                model.viterbi(evidence, **options)
+        else:
+            possible += 1
+            check(model, evidence, expected, counts=False, **options)
+
+
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize(("left", "right"), CENSORING)
+@pytest.mark.parametrize("plain", [False, True])
+def test_k_best_against_enumeration(left: Right, right: Right, plain: bool) -> None:
+    rng = np.random.default_rng(6)
+    possible = 0
+    while possible < 100:
+        states, longest, steps = int(rng.integers(1, 4)), int(rng.integers(1, 5)), int(rng.integers(1, 7))
+        model, stay = random_model(rng, states, longest, right, left), None
+        if plain:
+            stay = rng.uniform(0.05, 0.95, states)
+            families = [durations.Geometric(s) for s in stay]
+            model = HSMM(model.log_initial, model.log_transition, families, right, left)
+        evidence = random_evidence(rng, steps, states)
+        transitions = random_transitions(rng, steps, states) if rng.random() < 0.3 else None
+        expected = every_segmentation(model, evidence, transitions, stay)
+        if not expected:
+            with pytest.raises(ImpossibleSequenceError):
+                model.k_best(evidence, 3, log_transitions=transitions)
+            continue
+        possible += 1
+        k = int(rng.integers(1, len(expected) + 4))
+        found = model.k_best(evidence, k, log_transitions=transitions)
+        assert found.paths.shape == (k, steps)
+        close(found.scores[: len(expected)], [score for score, _ in expected[:k]])
+        weights = {tuple(labels_of(cut)): score for score, cut in expected}
+        paths = [tuple(path) for path in found.paths[: len(expected)].tolist()]
+        assert len(set(paths)) == len(paths)
+        close(found.scores[: len(expected)], [weights[path] for path in paths])
+        assert (found.paths[len(expected) :] == -1).all()
+        assert np.isneginf(found.scores[len(expected) :]).all()
+
+
+def test_k_best_of_a_long_batch_begins_with_viterbi() -> None:
+    rng = np.random.default_rng(7)
+    model = random_model(rng, 3, 4, "censored")
+    batch, lengths = rng.normal(size=(2, 2000, 3)), [2000, 700]
+    best, found = model.viterbi(batch, lengths), model.k_best(batch, 5, lengths)
+    assert np.array_equal(found.paths[:, 0], best.path)
+    np.testing.assert_allclose(found.scores[:, 0], best.score, rtol=1e-12)
+    assert (np.diff(found.scores, axis=1) <= 0).all()
+    assert len({path.tobytes() for path in found.paths[0]}) == 5
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 8.0, 60.0, 400.0])
+def test_plain_markov_kernels_agree(monkeypatch: pytest.MonkeyPatch, sharpness: float) -> None:
+    rng = np.random.default_rng(int(sharpness))
+    for states in (2, 5, 11):
+        model = HSMM(
+            normalised(np.ones(states)),
+            random_transitions(rng, 1, states)[0],
+            [durations.Geometric(stay) for stay in rng.uniform(0.01, 0.99, states)],
+        )
+        evidence = sharpness * rng.normal(size=(300, states))
+        results = []
+        for module in (_kernels_numba, _kernels_numpy):
+            monkeypatch.setattr(_sequences, "kernels", lambda module=module: module)
+            results.append((model.viterbi(evidence), model.posteriors(evidence), model.log_likelihood(evidence)))
+        (best, smoothed, total), (best2, smoothed2, total2) = results
+        assert np.array_equal(best.path, best2.path)
+        np.testing.assert_allclose([best.score, total], [best2.score, total2], rtol=1e-12)
+        for field in ("state", "start", "end"):
+            np.testing.assert_allclose(getattr(smoothed, field), getattr(smoothed2, field), atol=1e-9)
 
 
 @pytest.mark.parametrize("right", ["exact", "censored"])
@@ -273,7 +400,7 @@ def test_kernels_agree_across_blocks(monkeypatch: pytest.MonkeyPatch, right: Rig
         evidence[impossible] = -np.inf
         results = []
         for module in (_kernels_numba, _kernels_numpy):
-            monkeypatch.setattr(_hsmm, "kernels", lambda module=module: module)
+            monkeypatch.setattr(_sequences, "kernels", lambda module=module: module)
             best, smoothed = model.viterbi(evidence), model.posteriors(evidence)
             counted = model.expected_counts(evidence)
             assert np.abs(smoothed.state.sum(axis=1) - 1).max() < 1e-9
@@ -291,12 +418,13 @@ def test_kernels_agree_across_blocks(monkeypatch: pytest.MonkeyPatch, right: Rig
         np.testing.assert_allclose(counted.transitions.sum(axis=0), smoothed.start[1:].sum(axis=0), atol=1e-8)
 
 
-def test_geometric_durations_are_the_plain_markov_model() -> None:
+@pytest.mark.parametrize("longest", [200, None])
+def test_geometric_durations_are_the_plain_markov_model(longest: int | None) -> None:
     rng = np.random.default_rng(5)
     stay, steps = 0.7, 200
     transition = np.array([[0.0, 0.4, 0.6], [0.5, 0.0, 0.5], [0.9, 0.1, 0.0]])
     evidence = rng.normal(size=(steps, 3))
-    model = HSMM(np.log([0.2, 0.3, 0.5]), normalised(transition), [durations.Geometric(stay, max_duration=steps)] * 3)
+    model = HSMM(np.log([0.2, 0.3, 0.5]), normalised(transition), [durations.Geometric(stay, longest)] * 3)
     # The usual scaled forward recursion; what the cut at 200 steps leaves out is 0.7 ** 200 = 1e-31.
     markov = stay * np.eye(3) + (1 - stay) * transition
     forward, total = np.array([0.2, 0.3, 0.5]), 0.0

@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from conv2d.temporal import HSMM, _kernels_numba, _kernels_numpy, _rows
+from conv2d.temporal._chain import Chain
 
 Float = NDArray[np.float64]
 
@@ -53,12 +54,12 @@ def test_every_begin_is_exact_however_sharp_the_evidence(sharpness: float) -> No
         evidence = sharpness * rng.normal(size=(steps, states))
         evidence[rng.random(evidence.shape) < 0.02] = -np.inf
         evidence -= np.maximum(evidence.max(axis=1, keepdims=True), -1e300)
-        parameters = (model.log_initial, model.log_transition, model.log_duration, model.log_duration, evidence)
+        chain = Chain(model.log_initial, model.log_transition[None], model.log_duration, model.log_duration)
         begins = []
         for module in (_kernels_numba, _kernels_numpy):
             begin, end = np.empty((steps, states)), np.empty((steps + 1, states))
             exponent = np.empty(steps + 1, dtype=np.int64)
-            module.forward_sum(*parameters, begin, end, exponent)
+            module.forward_sum(chain, evidence, begin, end, exponent)
             begins.append(begin + (exponent[:-1] * np.log(2.0))[:, None])
             last = end[-1] + exponent[-1] * np.log(2.0)
             begins.append(last)

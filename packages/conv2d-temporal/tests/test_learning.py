@@ -141,11 +141,21 @@ def test_em_reports_convergence_and_keeps_impossible_transitions() -> None:
 # --- online --------------------------------------------------------------------------------------------------------
 
 
+def plain(left: Any) -> HSMM:
+    model = planted(left)
+    return HSMM(model.log_initial, model.log_transition, [durations.Geometric(s) for s in (0.9, 0.5, 0.2)], left=left)
+
+
+@pytest.mark.parametrize("build", [planted, plain])
 @pytest.mark.parametrize("left", ["exact", "censored"])
 @pytest.mark.parametrize("lag", [0, 1, 5])
-def test_online_is_the_offline_filter_and_smoother(left: Any, lag: int) -> None:
+@pytest.mark.parametrize("varying", [False, True])
+def test_online_is_the_offline_filter_and_smoother(build: Any, left: Any, lag: int, varying: bool) -> None:
     rng = np.random.default_rng(7)
-    model = planted(left)
+    model = build(left)
+    weight = rng.dirichlet(np.ones(3), (60, 3))
+    weight[:, np.arange(3), np.arange(3)] = 0.0
+    transitions = normalised(weight) if varying else None
     evidence = rng.normal(size=(60, 3)) * 4.0
     evidence[rng.random((60, 3)) < 0.1] = -np.inf
     evidence[np.isneginf(evidence).all(axis=1)] = 0.0
@@ -156,8 +166,10 @@ def test_online_is_the_offline_filter_and_smoother(left: Any, lag: int) -> None:
             stored = json.dumps(online.state_dict())
             online = OnlineHSMM(model, lag)
             online.load_state_dict(json.loads(stored))
-        now = online.step(None if 20 <= t < 23 else row)
-        offline = model.posteriors(evidence[: t + 1])
+        now = online.step(None if 20 <= t < 23 else row, None if transitions is None else transitions[t])
+        offline = model.posteriors(
+            evidence[: t + 1], log_transitions=None if transitions is None else transitions[: t + 1]
+        )
         np.testing.assert_allclose(now.filtered, offline.state[-1], atol=1e-9)
         np.testing.assert_allclose(now.log_likelihood, offline.log_likelihood, rtol=1e-12)
         if t < lag:
@@ -180,6 +192,28 @@ def test_remaining_dwell_is_what_unseen_steps_would_show() -> None:
     # those begun by step 24 are the ones; the first of them is all that ends at step 24.
     ahead = np.concatenate([evidence, np.zeros((31, 3))])
     np.testing.assert_allclose(remaining[:, 0], model.posteriors(ahead).end[24], atol=1e-9)
+
+
+def test_anticipation_is_what_samples_do_next() -> None:
+    model = planted()
+    evidence = np.random.default_rng(11).normal(size=(12, 3))
+    online = OnlineHSMM(model)
+    for row in evidence:
+        online.step(row)
+    # All ways to go on from the filtered state, drawn at length: likelihood weighting with the evidence.
+    next_states, waits, weights = [], [], []
+    for seed in range(4000):
+        labels = sample(model, 60, seed)
+        change = 12 + int(np.argmax(labels[12:] != labels[11]))
+        next_states.append(labels[change])
+        waits.append(change - 11)
+        weights.append(np.exp(evidence[np.arange(12), labels[:12]].sum()))
+    found, total = online.anticipate(), np.sum(weights)
+    for k in range(3):
+        hits = np.array(weights) * (np.array(next_states) == k)
+        # Effective samples number about a fifth of the draws: three standard errors of a share are below 0.06.
+        assert abs(hits.sum() / total - found.probability[k]) < 0.06
+        assert abs(hits @ np.array(waits) / hits.sum() - found.expected_steps[k]) < 1.0
 
 
 def test_online_errors_are_named() -> None:
@@ -242,3 +276,31 @@ def test_bad_policies_are_named(prior: tuple[float, ...], weight: float, message
         good.smooth([0, 1])
     with pytest.raises(ValueError, match="K=4"):
         good.smooth([0, 1], np.full((2, 4), 0.25))
+
+
+def test_policy_stream_is_the_fixed_lag_smoother() -> None:
+    rng = np.random.default_rng(10)
+    model, lag = planted(), 3
+    truth = sample(model, 120, 30)
+    logits = rng.normal(size=(120, 3)) + 2.0 * np.eye(3)[truth]
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    labels = probabilities.argmax(axis=-1).astype(np.int32)
+    labels[[50, 51, 53]] = -1
+    policy = HSMMPolicy(model, prior=(1 / 3,) * 3)
+    stream, decided = policy.stream(lag), []
+    for t, (label, row) in enumerate(zip(labels.tolist(), probabilities, strict=True)):
+        if t == 60:
+            stored = json.dumps(stream.state_dict())
+            stream = policy.stream(lag)
+            stream.load_state_dict(json.loads(stored))
+        decided.extend(stream.step(label, row).tolist())
+        assert t + 1 - stream.delay <= len(decided) <= t + 1
+    decided.extend(stream.finish().tolist())
+    assert np.array_equal(np.array(decided) == -1, labels == -1)
+    for first, stop in ((0, 50), (52, 53), (54, 120)):
+        evidence = policy.evidence(probabilities[first:stop])
+        for t in range(stop - first):
+            state = model.posteriors(evidence[: t + lag + 1]).state[t]
+            assert decided[first + t] == state.argmax()
+    with pytest.raises(ValueError, match="step"):
+        policy.stream().step(0)

@@ -1,7 +1,10 @@
 """Policies against step-by-step oracles, and the promises of `SmoothingPolicy` as properties."""
 
 import itertools
+import json
 from collections import Counter
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from conv2d.temporal import (
     MinDwellPolicy,
     ModeFilterPolicy,
     Pipeline,
+    PolicyStream,
     SmoothingPolicy,
     _backend,
     dwell_steps,
@@ -61,8 +65,10 @@ def oracle_mode(row: list[int], window_size: int) -> list[int]:
             most = max(Counter(window).values())
             tied = {label for label, count in Counter(window).items() if count == most}
             nearest = sorted(range(len(window)), key=lambda i: (abs(i - half), i))
-            out.append(next(window[i] for i in nearest if window[i] in tied))
-        return piece if transitions(out) > transitions(piece) else out
+            mode = next(window[i] for i in nearest if window[i] in tied)
+            changed = transitions([*out, mode]) <= transitions(piece[: t + half + 1])
+            out.append(mode if not out or changed else out[-1])
+        return out
 
     return by_piece(row, smooth)
 
@@ -351,3 +357,96 @@ def test_long_batches_are_smoothed_alike_compiled_and_not(monkeypatch: pytest.Mo
             monkeypatch.setattr(_backend, "_LONG", long)
             results.append(policy.smooth(labels))
         assert np.array_equal(*results)
+
+
+# --- streams -------------------------------------------------------------------------------------------------------
+
+
+def run_stream(
+    policy: SmoothingPolicy, labels: NDArray[np.int32], table: NDArray[np.floating] | None = None, restart: int = -1
+) -> list[int]:
+    """All labels of a stream, after checking that none came late; written out and read in at step `restart`."""
+    stream, decided = policy.stream(), []
+    for t, label in enumerate(labels.tolist()):
+        if t == restart:
+            stored = json.dumps(stream.state_dict())
+            stream = policy.stream()
+            stream.load_state_dict(json.loads(stored))
+        decided.extend(stream.step(label, None if table is None else table[t]).tolist())
+        assert t + 1 - stream.delay <= len(decided) <= t + 1
+    decided.extend(stream.finish().tolist())
+    assert len(decided) == len(labels)
+    assert stream.finish().size == 0
+    return decided
+
+
+@given(sequences(), st.integers(0, 40), seeds)
+@settings(max_examples=200)
+def test_streams_give_the_labels_of_the_whole_sequence(labels: NDArray[np.int32], restart: int, seed: int) -> None:
+    table = probabilities_for(labels, seed)
+    for policy in (ModeFilterPolicy(5), ModeFilterPolicy(1), HysteresisPolicy()):
+        assert run_stream(policy, labels, table, restart) == policy.smooth(labels, table).tolist()
+    chain = Pipeline(HysteresisPolicy(), ModeFilterPolicy(3))
+    assert run_stream(chain, labels, table, restart) == chain.smooth(labels, table).tolist()
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A policy whose dwell waits as long as it takes."""
+
+    policy: MinDwellPolicy | MedianHysteresisPolicy
+
+    def smooth(self, labels: Any, probabilities: Any = None) -> NDArray[np.int32]:
+        return self.policy.smooth(labels, probabilities)
+
+    def stream(self) -> PolicyStream:
+        return self.policy.stream(max_delay=100)
+
+
+@given(sequences(), st.integers(1, 6), st.integers(0, 40))
+@settings(max_examples=200)
+def test_dwell_stream_that_waits_is_the_policy(labels: NDArray[np.int32], min_dwell: int, restart: int) -> None:
+    for policy in (MinDwellPolicy(min_dwell), MedianHysteresisPolicy(min_dwell, 5)):
+        assert run_stream(Patient(policy), labels, None, restart) == policy.smooth(labels).tolist()
+
+
+@given(sequences(), st.integers(1, 6))
+@settings(max_examples=200)
+def test_impatient_dwell_stream_keeps_the_promises(labels: NDArray[np.int32], min_dwell: int) -> None:
+    stream = MinDwellPolicy(min_dwell).stream(max_delay=min_dwell - 1)
+    assert stream.delay == min_dwell - 1
+    decided = [label for step in labels.tolist() for label in stream.step(step).tolist()] + stream.finish().tolist()
+    for (_, old), (_, new) in zip(pieces(labels.tolist()), pieces(decided), strict=True):
+        assert all(length >= min_dwell for _, length in run_lengths(new)[1:-1])
+        assert set(new) <= set(old)
+        assert transitions(new) <= transitions(old)
+
+
+@given(sequences(), policies, seeds)
+@settings(max_examples=200)
+def test_streams_never_look_ahead(labels: NDArray[np.int32], policy: SmoothingPolicy, seed: int) -> None:
+    """What a stream has decided is the same, whatever comes after."""
+    table = probabilities_for(labels, seed)
+    half = len(labels) // 2
+    stream, other = policy.stream(), policy.stream()
+    before = [stream.step(label, row).tolist() for label, row in zip(labels[:half].tolist(), table[:half], strict=True)]
+    again = [other.step(label, row).tolist() for label, row in zip(labels.tolist(), table, strict=True)][:half]
+    assert before == again
+
+
+def test_stream_of_the_default_policy_removes_noise() -> None:
+    rng = np.random.default_rng(4)
+    truth = np.repeat(rng.permutation(np.arange(60) % 4), rng.integers(20, 60, 60)).astype(np.int32)
+    noisy = np.where(rng.random(truth.size) < 0.1, rng.integers(0, 4, truth.size), truth).astype(np.int32)
+    policy = MedianHysteresisPolicy()
+    assert policy.stream().delay == 3 + 0 + 20
+    assert run_stream(policy, noisy) == policy.smooth(noisy).tolist()
+
+
+def test_stream_errors_are_named() -> None:
+    with pytest.raises(ValueError, match="step\\(label, probabilities\\)"):
+        HysteresisPolicy().stream().step(0)
+    with pytest.raises(ValueError, match="max_delay"):
+        MinDwellPolicy(5).stream(max_delay=3)
+    with pytest.raises(ValueError, match="-2"):
+        ModeFilterPolicy().stream().step(-2)

@@ -8,6 +8,8 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from conv2d.temporal._chain import Chain, Markov
+
 Float = NDArray[np.float64]
 Labels = NDArray[np.int32]
 
@@ -22,45 +24,36 @@ class Kernels(Protocol):
         """Fill `target` with the rows less their maximum, and return the sum of the maxima or NaN."""
         ...
 
-    def forward_max(
-        self,
-        log_initial: Float,
-        log_transition: Float,
-        log_first: Float,
-        log_duration: Float,
-        log_likelihood: Float,
-        begin: Float,
-        end: Float,
-    ) -> None:
+    def forward_max(self, chain: Chain, log_likelihood: Float, begin: Float, end: Float) -> None:
         """Fill `begin` and `end` of the best segmentation."""
         ...
 
     def forward_sum(
-        self,
-        log_initial: Float,
-        log_transition: Float,
-        log_first: Float,
-        log_duration: Float,
-        log_likelihood: Float,
-        begin: Float,
-        end: Float,
-        exponent: NDArray[np.int64],
+        self, chain: Chain, log_likelihood: Float, begin: Float, end: Float, exponent: NDArray[np.int64]
     ) -> int:
         """Fill `begin` and `end` of all segmentations."""
         ...
 
     def backtrace(
-        self,
-        begin: Float,
-        end: Float,
-        log_transition: Float,
-        log_first: Float,
-        log_duration: Float,
-        log_last: Float,
-        log_only: Float,
-        log_likelihood: Float,
-    ) -> tuple[NDArray[np.int32], float]:
+        self, chain: Chain, log_last: Float, log_only: Float, log_likelihood: Float, begin: Float, end: Float
+    ) -> tuple[Labels, float]:
         """Return the best path and its score."""
+        ...
+
+    def markov_max(self, markov: Markov, log_likelihood: Float, best: Float, path: Labels) -> float:
+        """Fill `path` with the most probable states of a plain Markov chain and return their score."""
+        ...
+
+    def markov_sum(
+        self,
+        markov: Markov,
+        log_likelihood: Float,
+        state: Float,
+        start: Float,
+        end: Float,
+        smooth: bool,
+    ) -> float:
+        """Fill the probabilities of a plain Markov chain; return the log probability of all, or NaN."""
         ...
 
     def combine(

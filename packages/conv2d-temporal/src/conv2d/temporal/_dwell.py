@@ -1,6 +1,7 @@
 """Minimum dwell: no run between two others is shorter than a threshold."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from conv2d.temporal._backend import smoothing_kernels
 from conv2d.temporal._check import Labels, check_at_least, check_labels, check_probabilities
 from conv2d.temporal._runs import Runs, find_runs
+from conv2d.temporal._stream import PieceStream, Row
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,72 @@ class MinDwellPolicy:
         if probabilities is not None:
             check_probabilities(probabilities, checked)
         return enforce_dwell(checked, self.min_dwell)
+
+    def stream(self, max_delay: int | None = None) -> "DwellStream":
+        """Return the policy for one step at a time.
+
+        Labels are given as soon as they are certain: while a bout lasts at once, after a change when the next label has
+        lasted `min_dwell` steps. If flicker goes on for more than `max_delay` steps, its oldest step keeps the label
+        before it. So runs between two others are never shorter than `min_dwell`; and wherever flicker ends within
+        ``max_delay - min_dwell`` steps, the labels are those of `smooth`.
+
+        Parameters
+        ----------
+        max_delay : int, optional
+            Steps to wait at most, at least ``min_dwell - 1``; by default ``4 * min_dwell``.
+
+        Returns
+        -------
+        PolicyStream
+            At the beginning of a sequence.
+        """
+        longest = 4 * self.min_dwell if max_delay is None else max_delay
+        check_at_least("max_delay", longest, self.min_dwell - 1)
+        return DwellStream(self.min_dwell, longest)
+
+
+class DwellStream(PieceStream):
+    """The minimum dwell step by step."""
+
+    def __init__(self, min_dwell: int, delay: int) -> None:
+        self._min_dwell = min_dwell
+        super().__init__(delay)
+
+    def _begin(self) -> None:
+        # The run decided last stays, whatever comes; what was seen since is not certain yet.
+        self._anchor = -1
+        self._pending: list[int] = []
+        # Steps that the last label has lasted.
+        self._lasted = 0
+
+    def _take(self, label: int, row: Row | None) -> list[int]:
+        if self._anchor < 0 or (label == self._anchor and not self._pending):
+            # A first run is kept at any length.
+            self._anchor = label
+            return [label]
+        self._lasted = self._lasted + 1 if self._pending and self._pending[-1] == label else 1
+        self._pending.append(label)
+        if self._lasted >= self._min_dwell:
+            decided = self._end()
+            self._anchor, self._pending = label, []
+            return decided
+        if len(self._pending) > self._delay:
+            del self._pending[0]
+            return [self._anchor]
+        return []
+
+    def _end(self) -> list[int]:
+        piece = np.array([self._anchor, *self._pending], dtype=np.int32)
+        return enforce_dwell(piece, self._min_dwell)[1:].tolist()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as plain numbers and lists."""
+        return {"anchor": self._anchor, "pending": list(self._pending), "lasted": self._lasted}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self._anchor, self._lasted = int(state["anchor"]), int(state["lasted"])
+        self._pending = [int(label) for label in state["pending"]]
 
 
 def enforce_dwell(labels: Labels, min_dwell: int) -> Labels:

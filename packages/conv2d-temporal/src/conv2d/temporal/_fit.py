@@ -22,18 +22,26 @@ Family = Literal["categorical", "poisson", "negative_binomial", "geometric", "lo
 
 # A rate, a variance or a probability of a family stays this far from where the family degenerates.
 _EDGE = 1e-3
+# Above this, the tail of geometric durations is longer than a table of them.
+_LONGEST_STAY = 1 - 1 / 3000
 # Sweeps that share out durations cut off by the end of a sequence; each moves the estimate less.
 _SWEEPS = 50
 
 
-def fit_durations(complete: Float, unfinished: Float, family: Family, prior: float) -> list[Duration]:
+def fit_durations(complete: Float, unfinished: Float, family: Family) -> list[Duration]:
     """Return one duration of the family per state.
 
     `complete` and `unfinished` (K, D) count segments by the steps they lasted, or were seen to last at least. The
     unfinished are shared out over the longer durations in proportion to the current estimate, and the estimate is
-    taken again, which is the EM algorithm of censored data. `prior` pseudo-segments are spread evenly over 1..D.
+    taken again, which is the EM algorithm of censored data.
     """
-    return [_fit_one(done, cut, family, prior) for done, cut in zip(complete, unfinished, strict=True)]
+    return [_fit_one(done, cut, family) for done, cut in zip(complete, unfinished, strict=True)]
+
+
+def without_longest(durations: list[Duration]) -> list[Duration]:
+    """Return geometric durations without a longest one, where their tail still fits a table."""
+    stays = [duration.stay if isinstance(duration, Geometric) else 1.0 for duration in durations]
+    return [Geometric(stay) for stay in stays] if max(stays) < _LONGEST_STAY else durations
 
 
 def share_out(complete: Float, unfinished: Float, log_pmf: Float) -> Float:
@@ -45,9 +53,8 @@ def share_out(complete: Float, unfinished: Float, log_pmf: Float) -> Float:
     return shared + np.where(lasting > 0, 0.0, unfinished)
 
 
-def _fit_one(complete: Float, unfinished: Float, family: Family, prior: float) -> Duration:
-    longest = complete.size
-    done = complete + prior / longest
+def _fit_one(done: Float, unfinished: Float, family: Family) -> Duration:
+    longest = done.size
     estimate = _FAMILIES[family]
     duration = estimate(done + unfinished)
     if unfinished.any():

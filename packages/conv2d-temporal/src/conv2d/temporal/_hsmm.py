@@ -1,21 +1,21 @@
 """Explicit-duration hidden semi-Markov model: exact decoding, smoothing and likelihood."""
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from conv2d.temporal._backend import kernels
-from conv2d.temporal._inference import Backward, Tables, backward, count, decode, smooth, tables
-from conv2d.temporal._results import ExpectedCounts, Posteriors, Viterbi
-from conv2d.temporal._sequences import check_possible, read_batch
-from conv2d.temporal.durations import Duration
+from conv2d.temporal._chain import Markov
+from conv2d.temporal._check import check_at_least
+from conv2d.temporal._inference import Tables, count, decode, log_total, smooth, tables
+from conv2d.temporal._k_best import k_best
+from conv2d.temporal._parameters import check_sums, duration_table, parameter, stay_of
+from conv2d.temporal._results import ExpectedCounts, KBest, Posteriors, Viterbi
+from conv2d.temporal._sequences import read_batch
+from conv2d.temporal.durations import Duration, Geometric, Table
 
 Float = NDArray[np.float64]
-
-# Probabilities may miss a sum of 1 by this: rounding in files, not a forgotten normalisation.
-_SUM_TOLERANCE = 1e-6
 
 
 class HSMM:
@@ -63,9 +63,11 @@ class HSMM:
 
     Notes
     -----
-    Time is O(T·K·(D + K)), memory O(T·K). Classifier probabilities become log-likelihoods, up to a constant, as
-    ``log(probabilities) - log(prior)`` with the class frequencies of the training data. A missing step is a row of
-    zeros, or is marked in `mask`.
+    Time is O(T·K·(D + K)), memory O(T·K). Where every duration is `durations.Geometric` without `max_duration`, the
+    model is a plain Markov chain: its durations have no longest one, and time is O(T·K²); only `expected_counts` and
+    `remaining` of the online filter go by `log_duration`, cut where less than 1e-9 is left. Classifier probabilities
+    become log-likelihoods, up to a constant, as ``log(probabilities) - log(prior)`` with the class frequencies of the
+    training data. A missing step is a row of zeros, or is marked in `mask`.
 
     References
     ----------
@@ -95,10 +97,10 @@ class HSMM:
         right: Literal["censored", "exact"] = "censored",
         left: Literal["censored", "exact"] = "exact",
     ) -> None:
-        initial = _parameter("log_initial", log_initial, 1)
+        initial = parameter("log_initial", log_initial, 1)
         states = initial.size
-        transition = _parameter("log_transition", log_transition, 2)
-        duration = _duration_table(log_duration)
+        transition = parameter("log_transition", log_transition, 2)
+        duration = duration_table(log_duration)
         if states == 0 or transition.shape != (states, states) or len(duration) != states or duration.shape[1] == 0:
             raise ValueError(
                 "log_initial (K,), log_transition (K, K) and log_duration (K, D) must agree in K >= 1, and D >= 1; got "
@@ -109,18 +111,19 @@ class HSMM:
                 "log_transition must be -inf on its diagonal: how long a state lasts is the matter of log_duration, so "
                 "it does not follow itself. Set the diagonal to -inf and normalise each row."
             )
-        _check_sums("log_initial", initial[None])
-        _check_sums("log_transition", transition[~np.isneginf(transition).all(axis=1)])
-        _check_sums("log_duration", duration)
+        check_sums("log_initial", initial[None])
+        check_sums("log_transition", transition[~np.isneginf(transition).all(axis=1)])
+        check_sums("log_duration", duration)
         for name, value in (("right", right), ("left", left)):
             if value not in ("censored", "exact"):
                 raise ValueError(f'{name} must be "censored" or "exact", got {value!r}.')
         self.right: Literal["censored", "exact"] = right
         self.left: Literal["censored", "exact"] = left
-        self._tables: Tables = tables(initial, transition, duration, left, right)
-        self.log_initial: Float = self._tables.initial
-        self.log_transition: Float = self._tables.transition
-        self.log_duration: Float = self._tables.duration
+        stay = stay_of(log_duration)
+        self._tables: Tables = tables(initial, transition, duration, left, right, stay)
+        self.log_initial: Float = initial
+        self.log_transition: Float = transition
+        self.log_duration: Float = duration
 
     def __repr__(self) -> str:
         return f"HSMM(n_states={self.n_states}, max_duration={self.max_duration}, right={self.right!r}, left={self.left!r})"
@@ -144,7 +147,19 @@ class HSMM:
             Column d - 1: that a first segment is seen for d steps, and that a last one is. Of a last one cut off, the
             probability of lasting at least d.
         """
-        return self._tables.first, self._tables.last
+        return self._tables.forward.first, self._tables.last
+
+    @property
+    def durations(self) -> tuple[Duration, ...]:
+        """The duration of each state."""
+        if self.markov is not None:
+            return tuple(Geometric(float(stay)) for stay in np.exp(self.markov.stay))
+        return tuple(Table(row) for row in self.log_duration)
+
+    @property
+    def markov(self) -> Markov | None:
+        """The plain Markov chain that the model is where all durations are geometric without a longest one, or None."""
+        return self._tables.markov
 
     def viterbi(
         self,
@@ -152,6 +167,7 @@ class HSMM:
         lengths: ArrayLike | None = None,
         mask: ArrayLike | None = None,
         n_threads: int = 1,
+        log_transitions: ArrayLike | None = None,
     ) -> Viterbi:
         """Return the most probable segmentation of each sequence.
 
@@ -165,6 +181,9 @@ class HSMM:
             False where a step is missing: it is taken as a row of zeros, whatever it holds.
         n_threads : int
             Sequences of a batch worked on at once. The kernels release the GIL.
+        log_transitions : float64 or float32, shape (T, K, K) or (B, T, K, K), optional
+            Transitions that depend on the input, in place of `log_transition`: row t is of a segment that begins at
+            step t. The first row does not matter.
 
         Returns
         -------
@@ -179,19 +198,80 @@ class HSMM:
         TypeError, ValueError
             If the input is not as described, or holds NaN or +inf.
         """
-        batch = read_batch(log_likelihood, lengths, mask, self.n_states)
-        run, model = kernels(), self._tables
+        batch = read_batch(self._tables, log_likelihood, lengths, mask, log_transitions)
         path = np.full(batch.shape[:2], -1, dtype=np.int32)
         score = np.empty(len(batch))
 
         def work(b: int) -> None:
-            evidence, offset = batch.evidence(run, b)
-            path[b, : len(evidence)], best = decode(run, model, evidence)
-            check_possible(best, b, len(evidence))
+            sequence, offset = batch.sequence(b)
+            path[b, : batch.steps(b)], best = decode(sequence)
             score[b] = best + offset
 
         batch.each(work, n_threads)
         return Viterbi(batch.unwrap(path), batch.unwrap(score))
+
+    def k_best(
+        self,
+        log_likelihood: ArrayLike,
+        k: int,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        n_threads: int = 1,
+        log_transitions: ArrayLike | None = None,
+    ) -> KBest:
+        """Return the k most probable segmentations of each sequence, the best first.
+
+        Parameters
+        ----------
+        log_likelihood : float64 or float32, shape (T, K) or (B, T, K)
+            Log-likelihood of each step under each state; -inf where impossible.
+        k : int
+            How many, at least 1.
+        lengths : int, shape (B,), optional
+            Steps of each sequence of a batch; by default T. What lies beyond is not read.
+        mask : bool, shape (T,) or (B, T), optional
+            False where a step is missing: it is taken as a row of zeros, whatever it holds.
+        n_threads : int
+            Sequences of a batch worked on at once. The kernels release the GIL.
+        log_transitions : float64 or float32, shape (T, K, K) or (B, T, K, K), optional
+            Transitions that depend on the input, in place of `log_transition`: row t is of a segment that begins at
+            step t. The first row does not matter.
+
+        Returns
+        -------
+        KBest
+            ``paths`` int32 (k, T) or (B, k, T), ``scores`` float64 (k,) or (B, k).
+
+        Raises
+        ------
+        ImpossibleSequenceError
+            If no segmentation of a sequence has a positive probability.
+        TypeError, ValueError
+            If the input is not as described, or holds NaN or +inf.
+
+        Notes
+        -----
+        Beyond `viterbi`, the time is O(k·S·(D + K)) for paths of S segments.
+
+        Examples
+        --------
+        >>> model = HSMM(np.log([0.6, 0.4]), np.array([[-np.inf, 0.0], [0.0, -np.inf]]), np.log(np.full((2, 3), 1 / 3)))
+        >>> best = model.k_best(np.zeros((3, 2)), k=2)
+        >>> best.paths.tolist(), np.exp(best.scores).round(2).tolist()
+        ([[0, 0, 0], [0, 0, 1]], [0.2, 0.2])
+        """
+        check_at_least("k", k, 1)
+        batch = read_batch(self._tables, log_likelihood, lengths, mask, log_transitions)
+        paths = np.full((len(batch), k, batch.shape[1]), -1, dtype=np.int32)
+        scores = np.full((len(batch), k), -np.inf)
+
+        def work(b: int) -> None:
+            sequence, offset = batch.sequence(b)
+            found, score = k_best(sequence, k)
+            paths[b, : len(found), : batch.steps(b)], scores[b, : len(found)] = found, score + offset
+
+        batch.each(work, n_threads)
+        return KBest(batch.unwrap(paths), batch.unwrap(scores))
 
     def posteriors(
         self,
@@ -199,6 +279,7 @@ class HSMM:
         lengths: ArrayLike | None = None,
         mask: ArrayLike | None = None,
         n_threads: int = 1,
+        log_transitions: ArrayLike | None = None,
     ) -> Posteriors:
         """Return the probabilities of states, segment starts and segment ends at each step, given all steps.
 
@@ -212,6 +293,9 @@ class HSMM:
             False where a step is missing: it is taken as a row of zeros, whatever it holds.
         n_threads : int
             Sequences of a batch worked on at once. The kernels release the GIL.
+        log_transitions : float64 or float32, shape (T, K, K) or (B, T, K, K), optional
+            Transitions that depend on the input, in place of `log_transition`: row t is of a segment that begins at
+            step t. The first row does not matter.
 
         Returns
         -------
@@ -225,22 +309,20 @@ class HSMM:
         TypeError, ValueError
             If the input is not as described, or holds NaN or +inf.
         """
-        batch = read_batch(log_likelihood, lengths, mask, self.n_states)
-        run, model = kernels(), self._tables
+        batch = read_batch(self._tables, log_likelihood, lengths, mask, log_transitions)
         total = np.empty(len(batch))
         if len(batch) == 1 and batch.steps(0) == batch.shape[1]:
             # One whole sequence needs no room for a batch.
-            evidence, offset = batch.evidence(run, 0)
-            found = smooth(run, model, evidence, self._later(evidence, 0))
+            sequence, offset = batch.sequence(0)
+            found = smooth(sequence)
             total[0] = found.log_total + offset
             state, start, end = found.state[None], found.start[None], found.end[None]
         else:
             state, start, end = (np.zeros(batch.shape) for _ in range(3))
 
             def work(b: int) -> None:
-                evidence, offset = batch.evidence(run, b)
-                found = smooth(run, model, evidence, self._later(evidence, b))
-                steps = len(evidence)
+                sequence, offset = batch.sequence(b)
+                found, steps = smooth(sequence), batch.steps(b)
                 state[b, :steps], start[b, :steps], end[b, :steps] = found.state, found.start, found.end
                 total[b] = found.log_total + offset
 
@@ -253,6 +335,7 @@ class HSMM:
         lengths: ArrayLike | None = None,
         mask: ArrayLike | None = None,
         n_threads: int = 1,
+        log_transitions: ArrayLike | None = None,
     ) -> Float:
         """Return the log probability of each sequence, summed over all segmentations.
 
@@ -266,6 +349,9 @@ class HSMM:
             False where a step is missing: it is taken as a row of zeros, whatever it holds.
         n_threads : int
             Sequences of a batch worked on at once. The kernels release the GIL.
+        log_transitions : float64 or float32, shape (T, K, K) or (B, T, K, K), optional
+            Transitions that depend on the input, in place of `log_transition`: row t is of a segment that begins at
+            step t. The first row does not matter.
 
         Returns
         -------
@@ -279,13 +365,12 @@ class HSMM:
         TypeError, ValueError
             If the input is not as described, or holds NaN or +inf.
         """
-        batch = read_batch(log_likelihood, lengths, mask, self.n_states)
-        run = kernels()
+        batch = read_batch(self._tables, log_likelihood, lengths, mask, log_transitions)
         total = np.empty(len(batch))
 
         def work(b: int) -> None:
-            evidence, offset = batch.evidence(run, b)
-            total[b] = self._later(evidence, b).log_total + offset
+            sequence, offset = batch.sequence(b)
+            total[b] = log_total(sequence) + offset
 
         batch.each(work, n_threads)
         return batch.unwrap(total)
@@ -296,6 +381,7 @@ class HSMM:
         lengths: ArrayLike | None = None,
         mask: ArrayLike | None = None,
         n_threads: int = 1,
+        log_transitions: ArrayLike | None = None,
     ) -> ExpectedCounts:
         """Return the expected numbers of first states, transitions and durations of each sequence.
 
@@ -309,6 +395,9 @@ class HSMM:
             False where a step is missing: it is taken as a row of zeros, whatever it holds.
         n_threads : int
             Sequences of a batch worked on at once. The kernels release the GIL.
+        log_transitions : float64 or float32, shape (T, K, K) or (B, T, K, K), optional
+            Transitions that depend on the input, in place of `log_transition`: row t is of a segment that begins at
+            step t. The first row does not matter.
 
         Returns
         -------
@@ -323,63 +412,19 @@ class HSMM:
         TypeError, ValueError
             If the input is not as described, or holds NaN or +inf.
         """
-        batch = read_batch(log_likelihood, lengths, mask, self.n_states)
-        run, model = kernels(), self._tables
+        batch = read_batch(self._tables, log_likelihood, lengths, mask, log_transitions)
         shape = (len(batch), self.n_states)
         initial, transitions = np.zeros(shape), np.zeros((*shape, self.n_states))
         durations, unfinished = (np.zeros((*shape, self.max_duration)) for _ in range(2))
         total = np.empty(len(batch))
 
         def work(b: int) -> None:
-            evidence, offset = batch.evidence(run, b)
-            later = self._later(evidence, b)
-            found = count(run, model, evidence, later)
+            sequence, offset = batch.sequence(b)
+            found = count(sequence)
             initial[b], transitions[b] = found.initial, found.transitions
             durations[b], unfinished[b] = found.durations, found.unfinished
-            total[b] = later.log_total + offset
+            total[b] = found.log_total + offset
 
         batch.each(work, n_threads)
         results = (initial, transitions, durations, unfinished, total)
         return ExpectedCounts(*(batch.unwrap(result) for result in results))
-
-    def _later(self, evidence: Float, b: int) -> Backward:
-        later = backward(kernels(), self._tables, evidence)
-        check_possible(later.total, b, len(evidence))
-        return later
-
-
-def _parameter(name: str, value: ArrayLike, ndim: int) -> Float:
-    array = np.asarray(value)
-    if array.dtype.name not in ("float32", "float64"):
-        raise TypeError(f"{name} must be a float64 array of log probabilities, got dtype {array.dtype}.")
-    if array.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} dimension{'s' * (ndim > 1)}, got shape {array.shape}.")
-    if not (array < np.inf).all():
-        raise ValueError(f"{name} holds NaN or +inf; log probabilities are at most 0, and -inf where impossible.")
-    return np.array(array, dtype=np.float64, order="C")
-
-
-def _duration_table(log_duration: ArrayLike | Sequence[Duration]) -> Float:
-    entries = cast("Sequence[object]", log_duration) if isinstance(log_duration, (list, tuple)) else ()
-    families = [entry for entry in entries if isinstance(entry, Duration)]
-    if families:
-        if len(families) < len(entries):
-            raise TypeError(
-                f"log_duration must be a (K, D) array or one duration family per state, got {len(families)} families "
-                f"among {len(entries)} entries."
-            )
-        rows = [_parameter("log_pmf() of a duration", family.log_pmf(), 1) for family in families]
-        table = np.full((len(rows), max(row.size for row in rows)), -np.inf)
-        for k, row in enumerate(rows):
-            table[k, : row.size] = row
-        return table
-    return _parameter("log_duration", cast("ArrayLike", log_duration), 2)
-
-
-def _check_sums(name: str, rows: Float) -> None:
-    sums = np.exp(rows).sum(axis=1)
-    if rows.size and np.abs(sums - 1).max() > _SUM_TOLERANCE:
-        raise ValueError(
-            f"{name} must hold the logarithms of probabilities that sum to 1 (in each row), got sums from "
-            f"{sums.min():.6g} to {sums.max():.6g}. Subtract the row's logsumexp to normalise."
-        )

@@ -1,14 +1,17 @@
 """Smoothing by the hidden semi-Markov model, as a policy."""
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from conv2d.temporal._check import Labels, check_labels, check_probabilities
 from conv2d.temporal._hsmm import HSMM
+from conv2d.temporal._online import OnlineHSMM
 from conv2d.temporal._results import ImpossibleSequenceError
 from conv2d.temporal._runs import find_runs
+from conv2d.temporal._stream import PieceStream, Row
 
 # A classifier's 0 is a rounded small number: one such step must not rule a state out.
 _FLOOR = 1e-6
@@ -16,7 +19,7 @@ _FLOOR = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class HSMMPolicy:
-    """Label each piece by the most probable segmentation under a hidden semi-Markov model.
+    """Label each piece by a hidden semi-Markov model.
 
     A classifier's probability p(label | data) becomes evidence for the model as ``weight * log(p / prior)``: by Bayes'
     rule p(data | label) is in proportion to it, where `prior` are the class frequencies of the classifier's training
@@ -32,6 +35,9 @@ class HSMMPolicy:
     weight : float
         How much one step counts, positive. Overlapping windows and neighbouring steps repeat each other's errors;
         below 1, evidence of many steps is not taken for more than it is.
+    decide : {"path", "state"}
+        "path": the most probable segmentation. "state": the most probable state of each step, which is right for more
+        steps, but may jump in ways that no segmentation does.
 
     Notes
     -----
@@ -57,6 +63,7 @@ class HSMMPolicy:
     model: HSMM
     prior: tuple[float, ...]
     weight: float = 1.0
+    decide: Literal["path", "state"] = "path"
 
     def __post_init__(self) -> None:
         prior = np.asarray(self.prior, dtype=np.float64)
@@ -67,9 +74,11 @@ class HSMMPolicy:
             )
         if not (np.isfinite(self.weight) and self.weight > 0):
             raise ValueError(f"weight must be positive and finite, got {self.weight!r}.")
+        if self.decide not in ("path", "state"):
+            raise ValueError(f'decide must be "path" or "state", got {self.decide!r}.')
 
     def smooth(self, labels: ArrayLike, probabilities: ArrayLike | None = None) -> Labels:
-        """Return the most probable segmentation of every piece.
+        """Return the labels of every piece under the model.
 
         Parameters
         ----------
@@ -107,13 +116,34 @@ class HSMMPolicy:
             flat[piece] = self._decode(flat[piece], rows[piece])
         return flat.reshape(checked.shape)
 
+    def stream(self, lag: int = 0) -> "HSMMStream":
+        """Return the model step by step: the most probable state of each step, given the `lag` steps after it.
+
+        Unlike `smooth`, which finds the most probable segmentation of a whole piece, the stream cannot know which
+        labels the piece will hold: it may give any state of the model.
+
+        Parameters
+        ----------
+        lag : int
+            Steps to wait.
+
+        Returns
+        -------
+        PolicyStream
+            At the beginning of a sequence; every step needs probabilities.
+        """
+        return HSMMStream(self, lag)
+
     def _decode(self, labels: Labels, probabilities: NDArray[np.floating]) -> Labels:
         evidence = self.evidence(probabilities)
         absent = np.ones(self.model.n_states, dtype=np.bool_)
         absent[labels] = False
         evidence[:, absent] = -np.inf
         try:
-            path = self.model.viterbi(evidence).path
+            if self.decide == "path":
+                path = self.model.viterbi(evidence).path
+            else:
+                path = self.model.posteriors(evidence).state.argmax(axis=1).astype(np.int32)
         except ImpossibleSequenceError:
             return labels
         before, after = (np.count_nonzero(row[1:] != row[:-1]) for row in (labels, path))
@@ -134,3 +164,41 @@ class HSMMPolicy:
         """
         table = np.asarray(probabilities, dtype=np.float64)
         return self.weight * (np.log(np.maximum(table, _FLOOR)) - np.log(np.asarray(self.prior)))
+
+
+class HSMMStream(PieceStream):
+    """The fixed-lag smoother of the model as a stream of labels."""
+
+    def __init__(self, policy: HSMMPolicy, lag: int) -> None:
+        self._policy = policy
+        super().__init__(lag)
+
+    def _begin(self) -> None:
+        self._online = OnlineHSMM(self._policy.model, self._delay)
+        self._taken = 0
+
+    def _take(self, label: int, row: Row | None) -> list[int]:
+        if row is None:
+            raise ValueError("HSMMPolicy weighs probabilities: pass step(label, probabilities).")
+        self._taken += 1
+        return self._advance(self._policy.evidence(row))
+
+    def _end(self) -> list[int]:
+        # Steps that nobody saw change nothing, and push the last ones through the lag.
+        held = min(self._taken, self._delay)
+        unseen = [self._advance(None) for _ in range(self._delay if held else 0)]
+        return [label for labels in unseen for label in labels][-held:] if held else []
+
+    def _advance(self, evidence: NDArray[np.float64] | None) -> list[int]:
+        lagged = self._online.step(evidence).lagged
+        return [] if lagged is None else [int(lagged.argmax())]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as plain numbers and lists."""
+        return {"taken": self._taken, "online": self._online.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self._begin()
+        self._taken = int(state["taken"])
+        self._online.load_state_dict(state["online"])

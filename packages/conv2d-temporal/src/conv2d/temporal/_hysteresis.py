@@ -1,11 +1,13 @@
 """Hysteresis on class probabilities: entering a label takes more evidence than staying in it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from numpy.typing import ArrayLike
 
 from conv2d.temporal._check import Labels, Probabilities, check_labels, check_probabilities
 from conv2d.temporal._runs import find_runs
+from conv2d.temporal._stream import PieceStream, Row
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,47 @@ class HysteresisPolicy:
         if probabilities is None:
             raise ValueError("HysteresisPolicy weighs probabilities: pass smooth(labels, probabilities).")
         return hysteresis(checked, check_probabilities(probabilities, checked), self.enter, self.exit)
+
+    def stream(self) -> "HysteresisStream":
+        """Return the policy for one step at a time: the labels of `smooth`, without delay.
+
+        Returns
+        -------
+        PolicyStream
+            At the beginning of a sequence; every step needs probabilities.
+        """
+        return HysteresisStream(self.enter, self.exit, optional=False)
+
+
+class HysteresisStream(PieceStream):
+    """Hysteresis step by step. If `optional`, steps without probabilities are followed as they are."""
+
+    def __init__(self, enter: float, leave: float, optional: bool) -> None:
+        self._enter, self._leave, self._optional = enter, leave, optional
+        super().__init__(delay=0)
+
+    def _begin(self) -> None:
+        self._label = -1
+
+    def _take(self, label: int, row: Row | None) -> list[int]:
+        if row is None:
+            if not self._optional:
+                raise ValueError("HysteresisPolicy weighs probabilities: pass step(label, probabilities).")
+            self._label = label
+        elif self._label < 0 or row[label] >= self._enter or row[self._label] < self._leave:
+            self._label = label
+        return [self._label]
+
+    def _end(self) -> list[int]:
+        return []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as plain numbers and lists."""
+        return {"label": self._label}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self._label = int(state["label"])
 
 
 def hysteresis(labels: Labels, probabilities: Probabilities, enter: float, leave: float) -> Labels:

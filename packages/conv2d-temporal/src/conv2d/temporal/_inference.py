@@ -1,12 +1,15 @@
 """Inference on one sequence: what the model's batches are made of."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from conv2d.temporal import _kernels_numpy
 from conv2d.temporal._backend import Kernels
+from conv2d.temporal._chain import Chain, Markov
+from conv2d.temporal._results import ImpossibleSequenceError
 
 Float = NDArray[np.float64]
 
@@ -17,31 +20,39 @@ _CHUNK = 4096
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:
-    """The model as the recursions read it: log probabilities, all (K,), (K, K) or (K, D).
+    """The model as inference reads it, in log probabilities.
 
     Attributes
     ----------
-    initial, transition, transition_back : float64
-        Of the first state; of the next state; and the transpose of that.
-    duration : float64
-        Of a segment whose beginning and end are in the sequence.
-    first, last, only : float64
-        Of the steps seen of a segment that begins the sequence, ends it, or does both.
-    ends : bool
-        Whether a segment ends with the sequence.
-    begins : bool
-        Whether a segment begins with the sequence.
+    forward, backward : Chain
+        For the recursions in time, and against it.
+    last, only : float64, shape (K, D)
+        Of the steps seen of a segment that ends the sequence, or begins and ends it.
+    begins, ends : bool
+        Whether a segment begins, or ends, with the sequence.
+    markov : Markov, optional
+        Where the model is a plain Markov chain.
     """
 
-    initial: Float
-    transition: Float
-    transition_back: Float
-    duration: Float
-    first: Float
+    forward: Chain
+    backward: Chain
     last: Float
     only: Float
     begins: bool
     ends: bool
+    markov: Markov | None
+
+    def with_transitions(self, log_transitions: Float) -> "Tables":
+        """Return the model with transitions of their own at every step, (T, K, K)."""
+        # Against time, what begins at t ends at T - t.
+        back = np.concatenate([log_transitions[:1], log_transitions[:0:-1]]).transpose(0, 2, 1)
+        given = frozen(log_transitions)
+        return replace(
+            self,
+            forward=self.forward._replace(transition=given),
+            backward=self.backward._replace(transition=frozen(np.ascontiguousarray(back))),
+            markov=None if self.markov is None else self.markov._replace(transition=given),
+        )
 
 
 def tables(
@@ -50,23 +61,33 @@ def tables(
     duration: Float,
     left: Literal["censored", "exact"],
     right: Literal["censored", "exact"],
+    stay: Float | None,
 ) -> Tables:
-    """Derive the durations at the borders of a sequence."""
+    """Derive the durations at the borders of a sequence; `stay` (K,) are the probabilities of a plain Markov chain."""
+    for array in (initial, transition, duration):
+        frozen(array)
     first = duration
     if left == "censored":
         # Met at a random moment, a duration is found in proportion to its length, and any step of it is as likely.
         lasting = survival(duration)
-        first = lasting - np.logaddexp.reduce(lasting, axis=1, keepdims=True)
+        first = frozen(lasting - np.logaddexp.reduce(lasting, axis=1, keepdims=True))
+    last = frozen(survival(duration) if right == "censored" else duration)
+    # Against time the first state is free, and what begins the sequence ends it.
+    free, transposed = frozen(np.zeros_like(initial)), frozen(np.ascontiguousarray(transition.T))
+    markov = None
+    if stay is not None:
+        log_leave = frozen(np.log1p(-stay))
+        markov = Markov(
+            initial, transition[None], frozen(np.log(stay)), log_leave, log_leave if right == "exact" else free
+        )
     return Tables(
-        initial=frozen(initial),
-        transition=frozen(transition),
-        transition_back=frozen(np.ascontiguousarray(transition.T)),
-        duration=frozen(duration),
-        first=frozen(first),
-        last=frozen(survival(duration) if right == "censored" else duration),
+        forward=Chain(initial, transition[None], first, duration),
+        backward=Chain(free, transposed[None], last, duration),
+        last=last,
         only=frozen(survival(first) if right == "censored" else first),
         begins=left == "exact",
         ends=right == "exact",
+        markov=markov,
     )
 
 
@@ -82,11 +103,49 @@ def frozen(array: Float) -> Float:
     return array
 
 
-def decode(run: Kernels, model: Tables, evidence: Float) -> tuple[NDArray[np.int32], float]:
+class Sequence(NamedTuple):
+    """One sequence of a batch, and what works on it.
+
+    Attributes
+    ----------
+    run : Kernels
+        The recursions.
+    model : Tables
+        The model, with the transitions of this sequence.
+    evidence : float64, shape (T, K)
+        Log-likelihoods.
+    number : int
+        Number of the sequence, for errors.
+    """
+
+    run: Kernels
+    model: Tables
+    evidence: Float
+    number: int
+
+    def possible(self, log_total: float) -> float:
+        """Return the log probability or score, or raise that no segmentation can have produced the sequence."""
+        if log_total == -np.inf:
+            raise ImpossibleSequenceError(
+                f"Sequence {self.number} of {len(self.evidence)} steps is impossible under the model: every "
+                "segmentation holds a step, transition or duration of probability 0. Look for rows of log_likelihood "
+                'that are -inf throughout, durations too short or too long for the sequence, and right="exact" where '
+                "the end was cut off."
+            )
+        return log_total
+
+
+def decode(sequence: Sequence) -> tuple[NDArray[np.int32], float]:
     """Return the best path and its score."""
+    run, model, evidence, _ = sequence
     begin, end = _room(evidence)
-    run.forward_max(model.initial, model.transition, model.first, model.duration, evidence, begin, end)
-    return run.backtrace(begin, end, model.transition, model.first, model.duration, model.last, model.only, evidence)
+    if model.markov is not None:
+        path = np.full(len(evidence), -1, dtype=np.int32)
+        score = run.markov_max(model.markov, evidence, begin, path)
+    else:
+        run.forward_max(model.forward, evidence, begin, end)
+        path, score = run.backtrace(model.forward, model.last, model.only, evidence, begin, end)
+    return path, sequence.possible(score)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,18 +177,17 @@ class Backward:
         return self.total + self.exponent * _LN2
 
 
-def backward(run: Kernels, model: Tables, evidence: Float) -> Backward:
+def backward(sequence: Sequence) -> Backward:
     """Sum over all that comes later.
 
     Backwards in time an end is a beginning: the forward recursion, with the transitions transposed, does it.
     """
+    run, model, evidence, _ = sequence
     steps = len(evidence)
     end, begin = _room(evidence)
     exponent = np.empty(steps + 1, dtype=np.int64)
     later = np.ascontiguousarray(evidence[::-1])
-    # Written to by nobody, as the other parameters: another type would be compiled for again.
-    nothing = frozen(np.zeros_like(model.initial))
-    run.forward_sum(nothing, model.transition_back, model.last, model.duration, later, end, begin, exponent)
+    run.forward_sum(model.backward, later, end, begin, exponent)
     begin, end = begin[:0:-1], end[::-1]
     begin_exponent, end_exponent = exponent[:0:-1], exponent[-2::-1]
     if not model.begins:
@@ -137,15 +195,15 @@ def backward(run: Kernels, model: Tables, evidence: Float) -> Backward:
     if not model.ends:
         # A segment cut off at the end of the sequence has no end in it.
         end[-1] = -np.inf
-    total = float(np.logaddexp.reduce(model.initial + begin[0]))
+    total = sequence.possible(float(np.logaddexp.reduce(model.forward.initial + begin[0])))
     return Backward(begin, end, begin_exponent, end_exponent, total, int(begin_exponent[0]))
 
 
 def _first(model: Tables, evidence: Float, end: Float, exponent: NDArray[np.int64]) -> Float:
     """Return `begin[0]` of `backward` with the durations of a segment that begins the sequence."""
     steps = len(evidence)
-    span = min(steps, model.duration.shape[1])
-    lasting = model.first.T[:span].copy()
+    span = min(steps, model.only.shape[1])
+    lasting = model.forward.first.T[:span].copy()
     if span == steps:
         lasting[-1] = model.only[:, span - 1]
     weight = lasting + np.cumsum(evidence[:span], axis=0) + end[:span] + _nats(exponent[:span])[:, None]
@@ -162,14 +220,34 @@ class Smoothed:
     log_total: float
 
 
-def smooth(run: Kernels, model: Tables, evidence: Float, later: Backward) -> Smoothed:
+def smooth(sequence: Sequence) -> Smoothed:
     """Return the probabilities of states, starts and ends."""
+    run, model, evidence, _ = sequence
+    if model.markov is not None:
+        return _markov_sum(sequence, model.markov, everything=True)
+    later = backward(sequence)
     begin, end, exponent = _forward(run, model, evidence)
     begin_shift = _nats(exponent[:-1] + later.begin_exponent - later.exponent) - later.total
     end_shift = _nats(exponent[1:] + later.end_exponent - later.exponent) - later.total
     state = np.empty_like(begin)
     run.combine(begin, later.begin, begin_shift, end[1:], later.end, end_shift, state)
     return Smoothed(state, begin, end[1:], later.log_total)
+
+
+def log_total(sequence: Sequence) -> float:
+    """Return the log probability of the evidence."""
+    if sequence.model.markov is not None:
+        return _markov_sum(sequence, sequence.model.markov, everything=False).log_total
+    return backward(sequence).log_total
+
+
+def _markov_sum(sequence: Sequence, markov: Markov, everything: bool) -> Smoothed:
+    state, start, end = (np.empty_like(sequence.evidence) for _ in range(3))
+    total = sequence.run.markov_sum(markov, sequence.evidence, state, start, end, everything)
+    if np.isnan(total):
+        # In linear numbers a weight became too small; logarithms hold any.
+        total = _kernels_numpy.markov_sum(markov, sequence.evidence, state, start, end, everything)
+    return Smoothed(state, start, end, sequence.possible(total))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,10 +258,13 @@ class Counted:
     transitions: Float
     durations: Float
     unfinished: Float
+    log_total: float
 
 
-def count(run: Kernels, model: Tables, evidence: Float, later: Backward) -> Counted:
+def count(sequence: Sequence) -> Counted:
     """Return the expected numbers of first states, transitions and durations."""
+    run, model, evidence, _ = sequence
+    later = backward(sequence)
     begin, end, exponent = _forward(run, model, evidence)
     steps, states = evidence.shape
     probable = begin.copy()
@@ -195,9 +276,10 @@ def count(run: Kernels, model: Tables, evidence: Float, later: Backward) -> Coun
     for at in range(1, steps, _CHUNK):
         rows = slice(at, min(at + _CHUNK, steps))
         scale = _nats(exponent[rows] + later.begin_exponent[rows] - later.exponent) - later.total
-        change = (end[rows] + scale[:, None])[:, :, None] + model.transition + later.begin[rows, None, :]
+        log_transition = model.forward.transition[rows if len(model.forward.transition) > 1 else slice(None)]
+        change = (end[rows] + scale[:, None])[:, :, None] + log_transition + later.begin[rows, None, :]
         transitions += np.exp(change).sum(axis=0)
-    unfinished = np.zeros_like(model.duration)
+    unfinished = np.zeros_like(model.only)
     span = min(steps, unfinished.shape[1])
     if not model.ends:
         # The last segment seen for d steps began d steps before the end.
@@ -211,15 +293,15 @@ def count(run: Kernels, model: Tables, evidence: Float, later: Backward) -> Coun
         probable[0] = -np.inf
         begin[0] = -np.inf
         unfinished[:, steps - 1 : span] = 0.0
-    durations = run.counts(begin + shift, follows, probable, model.duration, evidence)
-    initial = np.exp(model.initial + later.begin[0] - later.total)
-    return Counted(initial, transitions, durations, unfinished)
+    durations = run.counts(begin + shift, follows, probable, model.forward.duration, evidence)
+    initial = np.exp(model.forward.initial + later.begin[0] - later.total)
+    return Counted(initial, transitions, durations, unfinished, later.log_total)
 
 
 def _forward(run: Kernels, model: Tables, evidence: Float) -> tuple[Float, Float, NDArray[np.int64]]:
     begin, end = _room(evidence)
     exponent = np.empty(len(evidence) + 1, dtype=np.int64)
-    run.forward_sum(model.initial, model.transition, model.first, model.duration, evidence, begin, end, exponent)
+    run.forward_sum(model.forward, evidence, begin, end, exponent)
     return begin, end, exponent
 
 

@@ -5,11 +5,12 @@ from numpy.typing import NDArray
 
 from conv2d.temporal import _trace
 from conv2d.temporal._compile import compiled
+from conv2d.temporal._markov_numba import markov_max, markov_sum
 from conv2d.temporal._max_numba import SLIDE, forward_max
 from conv2d.temporal._rows import exp_into
 from conv2d.temporal._sum_numba import forward_sum
 
-__all__ = ["backtrace", "combine", "counts", "forward_max", "forward_sum", "level"]
+__all__ = ["backtrace", "combine", "counts", "forward_max", "forward_sum", "level", "markov_max", "markov_sum"]
 
 Float = NDArray[np.float64]
 

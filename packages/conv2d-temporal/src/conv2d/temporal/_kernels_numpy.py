@@ -5,7 +5,7 @@ Conventions of both kernel modules, for one sequence of T steps:
 - ``begin[t, k]`` (T, K): all segmentations of steps 0..t-1 after which a segment of k begins at t; ``begin[0] =
   log_initial``.
 - ``end[t, k]`` (T + 1, K): all segmentations of steps 0..t-1 whose last segment is of k; ``end[0] = -inf``.
-- The segment that begins at 0 has the durations `log_first`, all others `log_duration`.
+- `chain` is the model; a segment that begins at 0 has the durations ``chain.first``, all others ``chain.duration``.
 - Sums are logarithms relative to ``2 ** exponent[t]``, so that they stay small, and precise, over long sequences.
 
 The kernels fill the arrays they are given, so that the caller decides on memory. Run on the reversed sequence with the
@@ -15,9 +15,10 @@ transposed transitions, the same recursion gives the backward quantities.
 import numpy as np
 from numpy.typing import NDArray
 
+from conv2d.temporal._chain import Chain, Markov
 from conv2d.temporal._trace import backtrace
 
-__all__ = ["backtrace", "combine", "counts", "forward_max", "forward_sum", "level"]
+__all__ = ["backtrace", "combine", "counts", "forward_max", "forward_sum", "level", "markov_max", "markov_sum"]
 
 Float = NDArray[np.float64]
 
@@ -37,32 +38,15 @@ def level(log_likelihood: NDArray[np.floating], known: NDArray[np.bool_], target
     return float(top.sum())
 
 
-def forward_max(
-    log_initial: Float,
-    log_transition: Float,
-    log_first: Float,
-    log_duration: Float,
-    log_likelihood: Float,
-    begin: Float,
-    end: Float,
-) -> None:
+def forward_max(chain: Chain, log_likelihood: Float, begin: Float, end: Float) -> None:
     """Fill `begin` (T, K) and `end` (T + 1, K) with the best segmentation in place of all."""
-    _forward(log_initial, log_transition, log_first, log_duration, log_likelihood, begin, end, np.maximum)
+    _forward(chain, log_likelihood, begin, end, np.maximum)
 
 
-def forward_sum(
-    log_initial: Float,
-    log_transition: Float,
-    log_first: Float,
-    log_duration: Float,
-    log_likelihood: Float,
-    begin: Float,
-    end: Float,
-    exponent: NDArray[np.int64],
-) -> int:
+def forward_sum(chain: Chain, log_likelihood: Float, begin: Float, end: Float, exponent: NDArray[np.int64]) -> int:
     """Fill `begin`, `end` and `exponent` for all segmentations; return how many sums were taken again: none."""
     exponent[:] = 0
-    _forward(log_initial, log_transition, log_first, log_duration, log_likelihood, begin, end, np.logaddexp)
+    _forward(chain, log_likelihood, begin, end, np.logaddexp)
     return 0
 
 
@@ -99,24 +83,73 @@ def counts(begin: Float, log_after: Float, probable: Float, log_duration: Float,
     return expected
 
 
-def _forward(
-    log_initial: Float,
-    log_transition: Float,
-    log_first: Float,
-    log_duration: Float,
-    log_likelihood: Float,
-    begin: Float,
-    end: Float,
-    add: np.ufunc,
-) -> None:
+def markov_max(markov: Markov, log_likelihood: Float, best: Float, path: NDArray[np.int32]) -> float:
+    """Fill `path` with the most probable states of a plain Markov chain and return their score.
+
+    `best` (T, K) is room to work in.
+    """
+    best[0] = markov.initial + log_likelihood[0]
+    for t in range(1, len(best)):
+        best[t] = (best[t - 1][:, None] + _one_step(markov, t)).max(axis=0) + log_likelihood[t]
+    state = int(np.argmax(best[-1] + markov.last))
+    score = float(best[-1, state] + markov.last[state])
+    if score > -np.inf:
+        path[-1] = state
+        for t in range(len(best) - 1, 0, -1):
+            path[t - 1] = state = int(np.argmax(best[t - 1] + _one_step(markov, t)[:, state]))
+    return score
+
+
+def markov_sum(markov: Markov, log_likelihood: Float, state: Float, start: Float, end: Float, smooth: bool) -> float:
+    """Fill the probabilities of states, starts and ends of a plain Markov chain; return the log probability of all.
+
+    If not `smooth`, only the log probability is right.
+    """
+    steps = len(state)
+    start[0] = markov.initial
+    state[0] = markov.initial + log_likelihood[0]
+    for t in range(1, steps):
+        start[t] = np.logaddexp.reduce(state[t - 1][:, None] + _changes(markov, t), axis=0)
+        state[t] = np.logaddexp(start[t], state[t - 1] + markov.stay) + log_likelihood[t]
+    total = float(np.logaddexp.reduce(state[-1] + markov.last))
+    if not smooth or total == -np.inf:
+        return total
+    later = markov.last - total
+    end[-1] = np.where(markov.last < 0.0, np.exp(state[-1] + later), 0.0)
+    for t in range(steps - 1, -1, -1):
+        here = log_likelihood[t] + later
+        start[t] = np.exp(start[t] + here)
+        state[t] += later
+        if t:
+            leaving = np.logaddexp.reduce(_changes(markov, t) + here, axis=1)
+            end[t - 1] = np.exp(state[t - 1] + leaving)
+            later = np.logaddexp(leaving, markov.stay + here)
+    np.exp(state, out=state)
+    return total
+
+
+def _changes(markov: Markov, t: int) -> Float:
+    """Return the log probabilities of leaving for each other state at t."""
+    return markov.leave[:, None] + markov.transition[t if len(markov.transition) > 1 else 0]
+
+
+def _one_step(markov: Markov, t: int) -> Float:
+    """Return the log probabilities of the state at t given the one before."""
+    change = _changes(markov, t)
+    np.fill_diagonal(change, markov.stay)
+    return change
+
+
+def _forward(chain: Chain, log_likelihood: Float, begin: Float, end: Float, add: np.ufunc) -> None:
     steps = len(log_likelihood)
-    longest = log_duration.shape[1]
+    longest = chain.duration.shape[1]
+    varying = len(chain.transition) > 1
     end[:] = -np.inf
-    begin[0] = log_initial
+    begin[0] = chain.initial
     for t in range(steps):
         if t:
-            begin[t] = add.reduce(end[t][:, None] + log_transition, axis=0)
+            begin[t] = add.reduce(end[t][:, None] + chain.transition[t if varying else 0], axis=0)
         span = min(longest, steps - t)
-        duration = log_duration if t else log_first
+        duration = chain.duration if t else chain.first
         segment = begin[t] + np.cumsum(log_likelihood[t : t + span], axis=0) + duration.T[:span]
         end[t + 1 : t + 1 + span] = add(end[t + 1 : t + 1 + span], segment)

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from conv2d.temporal._chain import Chain
 from conv2d.temporal._compile import compiled
-from conv2d.temporal._rows import LANES, fill
+from conv2d.temporal._rows import LANES, eight, fill
 
 Float = NDArray[np.float64]
 
@@ -24,18 +25,23 @@ def _raise_to(target: Float, score: float, row: Float) -> None:
 
 
 @compiled(fastmath={"nnan", "nsz"})
-def _raise_rows(target: Float, score: Float, rows: Float) -> None:
-    """Set target to the maximum of score[j] + rows[j] over all j; whole vectors, four rows at once."""
-    for at in range(0, len(target), LANES):
-        for j in range(0, len(target), 4):
-            s0, s1, s2, s3 = score[j], score[j + 1], score[j + 2], score[j + 3]
-            for i in range(at, at + LANES):
-                a, b = s0 + rows[j, i], s1 + rows[j + 1, i]
-                a = a if a > b else b
-                b, c = s2 + rows[j + 2, i], s3 + rows[j + 3, i]
-                b = b if b > c else c
-                a = a if a > b else b
-                target[i] = a if a > target[i] else target[i]
+def raise_rows(target: Float, score: Float, rows: Float) -> None:
+    """Raise target to the maximum of score[j] + rows[j] over all j; whole vectors, eight rows at once."""
+    for j in range(0, len(target), LANES):
+        s0, s1, s2, s3, s4, s5, s6, s7 = eight(score[j : j + LANES])
+        for i in range(len(target)):
+            a, b = s0 + rows[j, i], s1 + rows[j + 1, i]
+            a = a if a > b else b
+            b, c = s2 + rows[j + 2, i], s3 + rows[j + 3, i]
+            b = b if b > c else c
+            a = a if a > b else b
+            b, c = s4 + rows[j + 4, i], s5 + rows[j + 5, i]
+            b = b if b > c else c
+            a = a if a > b else b
+            b, c = s6 + rows[j + 6, i], s7 + rows[j + 7, i]
+            b = b if b > c else c
+            a = a if a > b else b
+            target[i] = a if a > target[i] else target[i]
 
 
 @compiled(fastmath={"nnan", "nsz"})
@@ -47,10 +53,12 @@ def _raise_sum(target: Float, one: Float, two: Float) -> None:
             target[at + i] = value if value > target[at + i] else target[at + i]
 
 
+# For log-concave durations a queue of the segments that will be ahead one after another needs a search, not D
+# operations. Measured at 20 states it takes 148 ns a step and state at D = 500 and 189 at D = 2000, this 45 and 155.
 @compiled(fastmath={"nnan", "nsz"})
 def _push(target: Float, score: Float, duration: Float) -> None:
     """Raise the pending ends to those of the eight segments begun last; `duration` is padded with -inf."""
-    s0, s1, s2, s3, s4, s5, s6, s7 = score[0], score[1], score[2], score[3], score[4], score[5], score[6], score[7]
+    s0, s1, s2, s3, s4, s5, s6, s7 = eight(score)
     for i in range(len(target)):
         a, b = s0 + duration[i + 7], s1 + duration[i + 6]
         a = a if a > b else b
@@ -67,33 +75,26 @@ def _push(target: Float, score: Float, duration: Float) -> None:
 
 
 @compiled()
-def forward_max(
-    log_initial: Float,
-    log_transition: Float,
-    log_first: Float,
-    log_duration: Float,
-    log_likelihood: Float,
-    begin: Float,
-    end: Float,
-) -> None:
+def forward_max(chain: Chain, log_likelihood: Float, begin: Float, end: Float) -> None:
     """Fill `begin` (T, K) and `end` (T + 1, K) with the best segmentation in place of all.
 
     The best segment that ends at each later step is kept, not found again: segments push their scores to all their
     possible ends, GROUP beginnings at a time. Ends within the group are taken from the group itself.
     """
     steps, states = log_likelihood.shape
-    longest = log_duration.shape[1]
+    longest = chain.duration.shape[1]
+    varying = len(chain.transition) > 1
     width = (states + LANES - 1) // LANES * LANES
     transition = np.full((width, width), -np.inf)
     duration = np.full((states, longest + 2 * GROUP - 2), -np.inf)
     near = np.full((GROUP, width), -np.inf)
     for k in range(states):
         for j in range(states):
-            transition[j, k] = log_transition[j, k]
+            transition[j, k] = chain.transition[0, j, k]
         for d in range(longest):
-            duration[k, d] = log_duration[k, d]
+            duration[k, d] = chain.duration[k, d]
             if d < GROUP:
-                near[d, k] = log_duration[k, d]
+                near[d, k] = chain.duration[k, d]
     reach = longest + GROUP - 1
     # pending[k, i]: best segment of k that ends i steps after the last slide, without the likelihoods since then.
     pending = np.full((states, SLIDE + reach + 1), -np.inf)
@@ -115,10 +116,14 @@ def forward_max(
             break
         if t == 0:
             for k in range(states):
-                best[k] = log_initial[k]
+                best[k] = chain.initial[k]
         else:
+            if varying:
+                for j in range(states):
+                    for k in range(states):
+                        transition[j, k] = chain.transition[t, j, k]
             fill(best, -np.inf)
-            _raise_rows(best, ended, transition)
+            raise_rows(best, ended, transition)
         for k in range(states):
             begin[t, k] = best[k]
             group[o, k] = best[k] - since[k]
@@ -134,7 +139,7 @@ def forward_max(
             # The first segment has its own durations; it is pushed alone.
             for k in range(states):
                 if group[0, k] > -np.inf:
-                    _raise_to(pending[k, 1 : longest + 1], group[0, k], log_first[k])
+                    _raise_to(pending[k, 1 : longest + 1], group[0, k], chain.first[k])
                 group[0, k] = -np.inf
         if o == GROUP - 1:
             i += GROUP

@@ -1,6 +1,8 @@
 """Mode filter: the median filter's counterpart for labels that have no order."""
 
+from collections import Counter, deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from conv2d.temporal._backend import smoothing_kernels
 from conv2d.temporal._check import Labels, check_at_least, check_labels, check_probabilities
 from conv2d.temporal._runs import Runs, find_runs
+from conv2d.temporal._stream import PieceStream, Row
 
 # Windows are compared label by label; this bounds the comparisons held in memory at once (bytes).
 _CHUNK_BYTES = 1 << 24
@@ -32,8 +35,9 @@ class ModeFilterPolicy:
     With two labels this is the median filter. With more, the median of label *ids* would depend on their numbering
     and is never taken. One pass is made, so the filter is in general not idempotent (a median filter is not): the
     result is left unchanged by another pass once every inner run has at least (window_size + 1) / 2 steps [1]_, which
-    `MedianHysteresisPolicy` ensures. A window over three or more labels can, rarely, cut a short piece into
-    more runs than it had; such a piece is returned as it came, so transitions never increase.
+    `MedianHysteresisPolicy` ensures. A window over three or more labels can, rarely, cut a piece into more runs than
+    it had. So a change is only followed if the labels up to the end of the window have changed as often: transitions
+    never increase. With two labels this never matters.
 
     References
     ----------
@@ -80,6 +84,67 @@ class ModeFilterPolicy:
             check_probabilities(probabilities, checked)
         return mode_filter(checked, self.window_size)
 
+    def stream(self) -> "ModeStream":
+        """Return the policy for one step at a time: the labels of `smooth`, half a window late.
+
+        Returns
+        -------
+        PolicyStream
+            At the beginning of a sequence.
+        """
+        return ModeStream(self.window_size)
+
+
+class ModeStream(PieceStream):
+    """The mode filter step by step."""
+
+    def __init__(self, window_size: int) -> None:
+        self._half = window_size // 2
+        super().__init__(delay=self._half)
+
+    def _begin(self) -> None:
+        self._window: deque[int] = deque(maxlen=2 * self._half + 1)
+        # Changes of label seen, and made; the label given last.
+        self._seen, self._made, self._label = 0, 0, -1
+
+    def _take(self, label: int, row: Row | None) -> list[int]:
+        if not self._window:
+            self._window.extend([label] * self._half)
+        elif label != self._window[-1]:
+            self._seen += 1
+        return self._slide(label)
+
+    def _end(self) -> list[int]:
+        return [label for _ in range(self._half if self._window else 0) for label in self._slide(self._window[-1])]
+
+    def _slide(self, label: int) -> list[int]:
+        self._window.append(label)
+        if len(self._window) <= 2 * self._half:
+            return []
+        mode = _mode_of(list(self._window))
+        if self._label < 0:
+            self._label = mode
+        elif mode != self._label and self._made < self._seen:
+            self._made += 1
+            self._label = mode
+        return [self._label]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as plain numbers and lists."""
+        return {"window": list(self._window), "seen": self._seen, "made": self._made, "label": self._label}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self._begin()
+        self._window.extend(int(label) for label in state["window"])
+        self._seen, self._made, self._label = int(state["seen"]), int(state["made"]), int(state["label"])
+
+
+def _mode_of(window: list[int]) -> int:
+    """Return the mode; of the tied, the label nearest to the centre, the earlier first."""
+    count, half = Counter(window), len(window) // 2
+    return window[min(range(len(window)), key=lambda i: (-count[window[i]], abs(i - half), i))]
+
 
 def mode_filter(labels: Labels, window_size: int) -> Labels:
     """Filter checked labels; see `ModeFilterPolicy`."""
@@ -102,7 +167,8 @@ def mode_filter(labels: Labels, window_size: int) -> Labels:
         window = flat[np.clip(contested[rows, None] + order, first[rows, None], last[rows, None])]
         count = np.count_nonzero(window[:, :, None] == window[:, None, :], axis=2)
         filtered[contested[rows]] = window[np.arange(len(window)), count.argmax(axis=1)]
-    return _without_new_transitions(flat, filtered, runs).reshape(labels.shape)
+    _hold_new_transitions(flat, filtered, runs, half)
+    return filtered.reshape(labels.shape)
 
 
 def _contested(runs: Runs, size: int, half: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
@@ -118,17 +184,22 @@ def _contested(runs: Runs, size: int, half: int) -> tuple[NDArray[np.intp], NDAr
     return steps, piece_start[piece], piece_end[piece] - 1
 
 
-def _without_new_transitions(before: Labels, after: Labels, runs: Runs) -> Labels:
-    """Return `after`, but `before` in each piece where the filter made more transitions than there were."""
+def _hold_new_transitions(before: Labels, after: Labels, runs: Runs, half: int) -> None:
+    """Hold changes in `after` that come before `before`, up to the end of the window, has changed as often."""
+    if not before.size:
+        return
     piece_start = runs.start[~runs.follows]
-    if not piece_start.size:
-        return after
-
-    def transitions(flat: Labels) -> NDArray[np.intp]:
-        changed = np.zeros(flat.size, dtype=np.intp)
-        changed[1:] = flat[1:] != flat[:-1]
-        changed[piece_start] = 0
-        return np.add.reduceat(changed, piece_start)
-
-    worse = transitions(after) > transitions(before)
-    return np.where(np.repeat(worse, np.diff(piece_start, append=before.size)), before, after)
+    piece_end = np.append(piece_start[1:], before.size)
+    piece = np.repeat(np.arange(piece_start.size), piece_end - piece_start)
+    window_end = np.minimum(np.arange(before.size) + half, piece_end[piece] - 1)
+    seen, made = (np.append(0, np.cumsum(flat[1:] != flat[:-1])) for flat in (before, after))
+    allowed = seen[window_end] - seen[piece_start[piece]]
+    for which in np.unique(piece[made - made[piece_start[piece]] > allowed]).tolist():
+        followed = 0
+        for t in range(int(piece_start[which]) + 1, int(piece_end[which])):
+            if after[t] == after[t - 1]:
+                continue
+            if followed < allowed[t]:
+                followed += 1
+            else:
+                after[t] = after[t - 1]

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 from numpy.typing import ArrayLike
 
 from conv2d.temporal._check import Labels, check_labels, check_seconds
+from conv2d.temporal._stream import ChainedStream, PolicyStream
 
 
 @runtime_checkable
@@ -38,6 +39,16 @@ class SmoothingPolicy(Protocol):
         -------
         int32, same shape as `labels`
             The smoothed labels.
+        """
+        ...
+
+    def stream(self) -> PolicyStream:
+        """Return the policy for one step at a time, looking ahead of none.
+
+        Returns
+        -------
+        PolicyStream
+            At the beginning of a sequence; it reports its delay.
         """
         ...
 
@@ -92,6 +103,16 @@ class Pipeline:
         for policy in self.policies:
             smoothed = policy.smooth(smoothed, probabilities)
         return smoothed
+
+    def stream(self) -> ChainedStream:
+        """Return the streams of all policies, one after another.
+
+        Returns
+        -------
+        PolicyStream
+            Its delay is the sum of theirs.
+        """
+        return ChainedStream(*(policy.stream() for policy in self.policies))
 
 
 def dwell_steps(dwell_s: float, hop_s: float) -> int:

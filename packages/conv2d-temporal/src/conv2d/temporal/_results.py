@@ -29,6 +29,22 @@ class Viterbi:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class KBest:
+    """The most probable segmentations, the best first.
+
+    Attributes
+    ----------
+    paths : int32, shape (k, T) or (B, k, T)
+        States of each; -1 beyond a sequence's length, and where a sequence has fewer than k segmentations.
+    scores : float64, shape (k,) or (B, k)
+        Log joint probability of each segmentation and the data; -inf where there is none.
+    """
+
+    paths: NDArray[np.int32]
+    scores: Float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Posteriors:
     """Probabilities given the whole sequence.
 

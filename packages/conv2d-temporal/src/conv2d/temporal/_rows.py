@@ -35,6 +35,12 @@ def fill(target: Float, value: float) -> None:
         target[i] = value
 
 
+@compiled()
+def eight(row: Float) -> tuple[float, float, float, float, float, float, float, float]:
+    """Return the first eight numbers of a row, to be held in registers."""
+    return row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7]
+
+
 @compiled(fastmath=_FAST)
 def exp_into(target: Float, power: Float, scratch: Int) -> None:
     """Set target to exp(power); 0 below -708, where float64 loses digits. `power` is at most 709."""

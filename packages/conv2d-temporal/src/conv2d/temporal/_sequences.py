@@ -8,9 +8,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from conv2d.temporal._backend import Kernels
+from conv2d.temporal._backend import kernels
 from conv2d.temporal._check import check_at_least
-from conv2d.temporal._results import ImpossibleSequenceError
+from conv2d.temporal._inference import Sequence, Tables
 
 Float = NDArray[np.float64]
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -18,11 +18,13 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Log-likelihoods as (B, T, K), with the steps of each sequence and which of them were seen."""
+    """Log-likelihoods as (B, T, K), with the steps of each sequence, which of them were seen, and the model."""
 
     array: NDArray[np.floating]
     lengths: NDArray[np.intp]
     known: NDArray[np.bool_]
+    transitions: NDArray[np.floating] | None
+    model: Tables
     single: bool
 
     @property
@@ -38,12 +40,12 @@ class Batch:
         """Return the steps of sequence b."""
         return int(self.lengths[b])
 
-    def evidence(self, run: Kernels, b: int) -> tuple[Float, float]:
+    def sequence(self, b: int) -> tuple[Sequence, float]:
         """Return sequence b with the maximum of each step subtracted, and the sum of what was subtracted.
 
         So scores stay small, and precise, over long sequences.
         """
-        steps = self.steps(b)
+        run, steps = kernels(), self.steps(b)
         rows = np.ascontiguousarray(self.array[b, :steps])
         evidence = np.empty(rows.shape)
         offset = run.level(rows, self.known[b, :steps], evidence)
@@ -52,7 +54,10 @@ class Batch:
                 f"log_likelihood holds NaN or +inf in sequence {b}. A missing step is a row of zeros or False in `mask`, "
                 "an impossible state -inf."
             )
-        return evidence, offset
+        model = self.model
+        if self.transitions is not None:
+            model = model.with_transitions(np.array(self.transitions[b, :steps], dtype=np.float64, order="C"))
+        return Sequence(run, model, evidence, b), offset
 
     def each(self, work: Callable[[int], None], n_threads: int) -> None:
         """Do the work for every sequence; of several errors the first sequence's is raised."""
@@ -70,8 +75,15 @@ class Batch:
         return np.asarray(result[0]) if self.single else result
 
 
-def read_batch(log_likelihood: ArrayLike, lengths: ArrayLike | None, mask: ArrayLike | None, states: int) -> Batch:
+def read_batch(
+    model: Tables,
+    log_likelihood: ArrayLike,
+    lengths: ArrayLike | None,
+    mask: ArrayLike | None,
+    log_transitions: ArrayLike | None,
+) -> Batch:
     """Check shapes and types; the values are checked when they are read."""
+    states = model.forward.initial.size
     array = np.asarray(log_likelihood)
     if array.dtype.name not in ("float32", "float64"):
         raise TypeError(f"log_likelihood must be float64 or float32, got dtype {array.dtype}.")
@@ -92,17 +104,31 @@ def read_batch(log_likelihood: ArrayLike, lengths: ArrayLike | None, mask: Array
                 f"{marked.shape}."
             )
         known = np.ascontiguousarray(marked.reshape(known.shape))
-    return Batch(batch, counted, known, single=array.ndim == 2)
+    transitions = None
+    if log_transitions is not None:
+        transitions = check_transitions(log_transitions, (*array.shape, states)).reshape(*batch.shape, states)
+    return Batch(batch, counted, known, transitions, model, single=array.ndim == 2)
 
 
-def check_possible(log_total: float, b: int, steps: int) -> None:
-    """Refuse a sequence that no segmentation can have produced."""
-    if log_total == -np.inf:
-        raise ImpossibleSequenceError(
-            f"Sequence {b} of {steps} steps is impossible under the model: every segmentation holds a step, transition "
-            "or duration of probability 0. Look for rows of log_likelihood that are -inf throughout, durations too "
-            'short or too long for the sequence, and right="exact" where the end was cut off.'
+def check_transitions(log_transitions: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.floating]:
+    """Check transitions of every step, or of one."""
+    array = np.asarray(log_transitions)
+    if array.dtype.name not in ("float32", "float64"):
+        raise TypeError(f"log_transitions must be float64 or float32, got dtype {array.dtype}.")
+    if array.shape != shape:
+        raise ValueError(
+            f"log_transitions must have shape {shape}, the log probabilities of the next state (last axis) for a "
+            f"segment that begins at each step; got {array.shape}."
         )
+    if not np.isneginf(np.diagonal(array, axis1=-2, axis2=-1)).all():
+        raise ValueError("log_transitions must be -inf on the diagonal of each step: a state does not follow itself.")
+    total = np.exp(array, dtype=np.float64).sum(axis=-1)
+    if not ((np.abs(total - 1) < 1e-5) | (total == 0)).all():
+        raise ValueError(
+            "log_transitions must hold the logarithms of probabilities that sum to 1 in each row, or a row of -inf; got "
+            f"sums from {np.nanmin(total):.6g} to {np.nanmax(total):.6g}."
+        )
+    return array
 
 
 def _checked_lengths(lengths: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.intp]:

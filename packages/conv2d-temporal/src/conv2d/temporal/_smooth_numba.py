@@ -33,20 +33,24 @@ def _mode_of_piece(piece: Labels, window: int, count: NDArray[np.int32], target:
     last = steps - 1
     for offset in range(-half, half + 1):
         count[piece[min(max(offset, 0), last)]] += 1
-    before, after = 0, 0
+    # Changes of label up to the end of the window, and made.
+    seen, made = 0, 0
+    for t in range(1, min(half, last) + 1):
+        seen += piece[t] != piece[t - 1]
     for t in range(steps):
         # A label that fills half of the window is the mode, and the centre wins a tie.
         target[t] = piece[t] if 2 * count[piece[t]] >= window else _mode_at(piece, t, half, count)
-        if t > 0:
-            before += piece[t] != piece[t - 1]
-            after += target[t] != target[t - 1]
-        count[piece[max(t - half, 0)]] -= 1
-        count[piece[min(t + half + 1, last)]] += 1
+        if t > 0 and target[t] != target[t - 1]:
+            if made < seen:
+                made += 1
+            else:
+                target[t] = target[t - 1]
+        leaving, coming = piece[max(t - half, 0)], piece[min(t + half + 1, last)]
+        seen += t + half + 1 <= last and coming != piece[t + half]
+        count[leaving] -= 1
+        count[coming] += 1
     for offset in range(-half, half + 1):
         count[piece[min(max(steps + offset, 0), last)]] = 0
-    if after > before:
-        for t in range(steps):
-            target[t] = piece[t]
 
 
 @compiled()
@@ -86,12 +90,12 @@ def _dissolve(start: NDArray[np.int64], label: Labels, runs: int, length: int) -
 @compiled()
 def _dwell_of_piece(piece: Labels, shortest: int, start: NDArray[np.int64], label: Labels, target: Labels) -> None:
     steps = len(piece)
-    runs = 0
-    for t in range(steps):
-        if t == 0 or piece[t] != piece[t - 1]:
-            start[runs] = t
-            label[runs] = piece[t]
-            runs += 1
+    start[0], label[0] = 0, piece[0]
+    runs = 1
+    for t in range(1, steps):
+        # Written always, counted if it is a new run: a branch that is hard to predict costs more than a store.
+        start[runs], label[runs] = t, piece[t]
+        runs += piece[t] != piece[t - 1]
     start[runs] = steps
     while True:
         length = shortest
@@ -108,7 +112,7 @@ def _dwell_of_piece(piece: Labels, shortest: int, start: NDArray[np.int64], labe
 @compiled()
 def dwell(flat: Labels, row_length: int, shortest: int, target: Labels) -> None:
     """Fill `target` with the rows without inner runs shorter than `shortest`."""
-    starts, labels = np.empty(row_length + 1, dtype=np.int64), np.empty(row_length + 1, dtype=np.int32)
+    starts, labels = np.empty(row_length + 2, dtype=np.int64), np.empty(row_length + 2, dtype=np.int32)
     for row in range(0, len(flat), row_length):
         start = row
         for t in range(row, row + row_length + 1):

@@ -11,9 +11,10 @@ from math import exp, log, log1p
 import numpy as np
 from numpy.typing import NDArray
 
+from conv2d.temporal._chain import Chain
 from conv2d.temporal._compile import compiled
 from conv2d.temporal._max_numba import GROUP, SLIDE
-from conv2d.temporal._rows import LANES, exp_into, fill, log_in_place
+from conv2d.temporal._rows import LANES, eight, exp_into, fill, log_in_place
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -46,16 +47,7 @@ _RARE = -240.0
 @compiled(fastmath={"reassoc", "contract"})
 def _push(target: Float, weight: Float, duration: Float) -> None:
     """Add the eight segments begun last to the pending ends; `duration` is padded with zeros."""
-    w0, w1, w2, w3, w4, w5, w6, w7 = (
-        weight[0],
-        weight[1],
-        weight[2],
-        weight[3],
-        weight[4],
-        weight[5],
-        weight[6],
-        weight[7],
-    )
+    w0, w1, w2, w3, w4, w5, w6, w7 = eight(weight)
     for i in range(len(target)):
         near = w4 * duration[i + 3] + w5 * duration[i + 2] + w6 * duration[i + 1] + w7 * duration[i]
         far = w0 * duration[i + 7] + w1 * duration[i + 6] + w2 * duration[i + 5] + w3 * duration[i + 4]
@@ -63,13 +55,14 @@ def _push(target: Float, weight: Float, duration: Float) -> None:
 
 
 @compiled(fastmath={"reassoc", "contract"})
-def _add_rows(target: Float, weight: Float, rows: Float) -> None:
-    """Add weight[j] * rows[j] for all j to target; whole vectors, four rows at once."""
-    for at in range(0, len(target), LANES):
-        for j in range(0, len(target), 4):
-            w0, w1, w2, w3 = weight[j], weight[j + 1], weight[j + 2], weight[j + 3]
-            for i in range(at, at + LANES):
-                target[i] += w0 * rows[j, i] + w1 * rows[j + 1, i] + w2 * rows[j + 2, i] + w3 * rows[j + 3, i]
+def add_rows(target: Float, weight: Float, rows: Float) -> None:
+    """Add weight[j] * rows[j] for all j to target; whole vectors, eight rows at once."""
+    for j in range(0, len(target), LANES):
+        w0, w1, w2, w3, w4, w5, w6, w7 = eight(weight[j : j + LANES])
+        for i in range(len(target)):
+            near = w0 * rows[j, i] + w1 * rows[j + 1, i] + w2 * rows[j + 2, i] + w3 * rows[j + 3, i]
+            far = w4 * rows[j + 4, i] + w5 * rows[j + 5, i] + w6 * rows[j + 6, i] + w7 * rows[j + 7, i]
+            target[i] += near + far
 
 
 @compiled(fastmath={"contract"})
@@ -123,18 +116,16 @@ def _log_add(one: float, two: float) -> float:
 
 
 @compiled()
-def _log_end(
-    begin: Float, exponent: Int, log_first: Float, log_duration: Float, log_likelihood: Float, t: int, k: int
-) -> float:
+def _log_end(begin: Float, exponent: Int, chain: Chain, log_likelihood: Float, t: int, k: int) -> float:
     """Return `end[t, k]` relative to `exponent[t]`, term by term in logarithms."""
     total = -np.inf
     segment = 0.0
-    for d in range(1, min(log_duration.shape[1], t) + 1):
+    for d in range(1, min(chain.duration.shape[1], t) + 1):
         s = t - d
         segment += log_likelihood[s, k]
         if segment == -np.inf:
             break
-        lasting = log_duration[k, d - 1] if s else log_first[k, d - 1]
+        lasting = chain.duration[k, d - 1] if s else chain.first[k, d - 1]
         total = _log_add(total, begin[s, k] + (exponent[s] - exponent[t]) * _LN2 + segment + lasting)
     return total
 
@@ -184,41 +175,41 @@ def _largest(pending: Float, group: Float) -> float:
 
 
 @compiled()
-def forward_sum(
-    log_initial: Float,
-    log_transition: Float,
-    log_first: Float,
-    log_duration: Float,
-    log_likelihood: Float,
-    begin: Float,
-    end: Float,
-    exponent: Int,
-) -> int:
+def _read_transitions(log_transition: Float, transition: Float, rare: Float) -> bool:
+    """Set transition to exp(log_transition), rare to a bound of what that lost; return whether it lost any."""
+    any_rare = False
+    for j in range(len(log_transition)):
+        for k in range(len(log_transition)):
+            transition[j, k] = exp(log_transition[j, k])
+            lossy = -np.inf < log_transition[j, k] < _RARE
+            rare[j, k] = _VANISHED / _TINY if lossy else 0.0
+            any_rare = any_rare or lossy
+    return any_rare
+
+
+@compiled()
+def forward_sum(chain: Chain, log_likelihood: Float, begin: Float, end: Float, exponent: Int) -> int:
     """Fill `begin`, `end` and `exponent` for all segmentations; return how many sums were taken again.
 
     The order of the work is that of `_max_numba.forward_max`. Weights of state k stand for themselves times
     exp(level[k]), and everything at step t for itself times 2 ** exponent[t].
     """
     steps, states = log_likelihood.shape
-    longest = log_duration.shape[1]
+    longest = chain.duration.shape[1]
+    varying = len(chain.transition) > 1
     width = (states + LANES - 1) // LANES * LANES
     transition, rare = np.zeros((width, width)), np.zeros((width, width))
-    any_rare = False
-    for j in range(states):
-        for k in range(states):
-            transition[j, k] = exp(log_transition[j, k])
-            if -np.inf < log_transition[j, k] < _RARE:
-                rare[j, k] = _VANISHED / _TINY
-                any_rare = True
+    log_transition = chain.transition[0]
+    any_rare = _read_transitions(log_transition, transition, rare)
     duration = np.zeros((states, longest + 2 * GROUP - 2))
     near = np.zeros((GROUP, width))
     floor = np.full(states, -np.inf)
     for k in range(states):
         for d in range(longest):
-            duration[k, d] = exp(log_duration[k, d])
+            duration[k, d] = exp(chain.duration[k, d])
             lasting = min(
-                log_duration[k, d] if log_duration[k, d] > -np.inf else 0.0,
-                log_first[k, d] if log_first[k, d] > -np.inf else 0.0,
+                chain.duration[k, d] if chain.duration[k, d] > -np.inf else 0.0,
+                chain.first[k, d] if chain.first[k, d] > -np.inf else 0.0,
             )
             if lasting < _RARE:
                 floor[k] = max(floor[k], _LOG_TINY if lasting > _LOG_VANISHED else _HEADROOM + _LOG_VANISHED)
@@ -292,19 +283,22 @@ def forward_sum(
             log_in_place(end_flat[end_done * states :], scratch)
             for k in range(states):
                 if missing[k] > 0.0 and missing[k] * (_TINY * _TRUST) > ended[k]:
-                    end[t, k] = _log_end(begin, exponent, log_first, log_duration, log_likelihood, t, k)
+                    end[t, k] = _log_end(begin, exponent, chain, log_likelihood, t, k)
             break
         fill(flow, 0.0)
         if t == 0:
             for k in range(states):
-                flow[k] = exp(log_initial[k])
+                flow[k] = exp(chain.initial[k])
         else:
-            _add_rows(flow, ended, transition)
+            if varying:
+                log_transition = chain.transition[t]
+                any_rare = _read_transitions(log_transition, transition, rare)
+            add_rows(flow, ended, transition)
         if doubtful or any_rare:
             fill(doubt, 0.0)
-            _add_rows(doubt, missing, transition)
-            _add_rows(doubt, missing, rare)
-            _add_rows(doubt, ended, rare)
+            add_rows(doubt, missing, transition)
+            add_rows(doubt, missing, rare)
+            add_rows(doubt, ended, rare)
             doubtful = True
         for k in range(states):
             begin[t, k] = flow[k]
@@ -317,7 +311,7 @@ def forward_sum(
             if arriving >= _TINY and not unknown and not (doubtful and arriving <= doubt[k] * (_TINY * _TRUST)):
                 continue
             if t == 0:
-                precise[k] = log_initial[k]
+                precise[k] = chain.initial[k]
             elif not _reached(ended, missing, log_transition[:, k]):
                 precise[k] = -np.inf
             else:
@@ -333,7 +327,7 @@ def forward_sum(
                         if weight[j] > lost[j] * _TRUST:
                             end[t, j] = log(weight[j]) + level[j]
                         else:
-                            end[t, j] = _log_end(begin, exponent, log_first, log_duration, log_likelihood, t, j)
+                            end[t, j] = _log_end(begin, exponent, chain, log_likelihood, t, j)
                         missing[j] = _RESOLVED
                     total = _log_add(total, end[t, j] + log_transition[j, k])
                 precise[k] = total
@@ -395,7 +389,7 @@ def forward_sum(
             # The first segment has its own durations; it is pushed alone.
             for k in range(states):
                 for d in range(longest):
-                    pending[k, d + 1] = group[0, k] * exp(log_first[k, d])
+                    pending[k, d + 1] = group[0, k] * exp(chain.first[k, d])
                 group[0, k] = 0.0
         if o == GROUP - 1:
             i += GROUP

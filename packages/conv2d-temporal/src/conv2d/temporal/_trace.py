@@ -3,28 +3,24 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from conv2d.temporal._chain import Chain
+
 Float = NDArray[np.float64]
 
 
 def backtrace(
-    begin: Float,
-    end: Float,
-    log_transition: Float,
-    log_first: Float,
-    log_duration: Float,
-    log_last: Float,
-    log_only: Float,
-    log_likelihood: Float,
+    chain: Chain, log_last: Float, log_only: Float, log_likelihood: Float, begin: Float, end: Float
 ) -> tuple[NDArray[np.int32], float]:
     """Return the best path and its score.
 
     `begin[t, k]` is the best score of a segment of k beginning at t, `end[t, k]` of one ending just before t. Of the
-    durations, `log_first` are of a segment that begins the sequence, `log_last` of one that ends it, `log_only` of one
-    that does both. Only the argmax along the path is found again, so no pointers were stored. Of equal scores the
-    shorter last segment and the lower state win.
+    durations, `log_last` are of a segment that ends the sequence, `log_only` of one that begins it, too. Only the argmax
+    along the path is found again, so no pointers were stored. Of equal scores the shorter last segment and the lower
+    state win.
     """
     steps, states = log_likelihood.shape
-    longest = log_duration.shape[1]
+    longest = chain.duration.shape[1]
+    varying = len(chain.transition) > 1
     path = np.full(steps, -1, dtype=np.int32)
     score = -np.inf
     state = 0
@@ -48,7 +44,7 @@ def backtrace(
         best = -np.inf
         previous = 0
         for j in range(states):
-            candidate = end[start, j] + log_transition[j, state]
+            candidate = end[start, j] + chain.transition[start if varying else 0, j, state]
             if candidate > best:
                 best, previous = candidate, j
         state, stop = previous, start
@@ -56,7 +52,7 @@ def backtrace(
         total = 0.0
         for d in range(1, min(longest, stop) + 1):
             total += log_likelihood[stop - d, state]
-            lasting = log_first[state, d - 1] if d == stop else log_duration[state, d - 1]
+            lasting = chain.first[state, d - 1] if d == stop else chain.duration[state, d - 1]
             candidate = begin[stop - d, state] + total + lasting
             if candidate > best:
                 best, duration = candidate, d

@@ -23,6 +23,7 @@ __all__ = [
     "MinimumDwell",
     "NegativeBinomial",
     "Poisson",
+    "Table",
 ]
 
 Float = NDArray[np.float64]
@@ -165,6 +166,28 @@ class Categorical:
     def log_pmf(self) -> Float:
         """Return log p(d) for d = 1..D, float64 (D,), normalised; -inf where impossible."""
         return _normalised(_log(np.array(self.pmf, dtype=np.float64)))
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Log probabilities as they are, such as a row of `HSMM.log_duration`.
+
+    Parameters
+    ----------
+    log_probability : float64, shape (D,)
+        Log probability of 1, 2, …, D steps; the sum of the probabilities is 1.
+
+    Examples
+    --------
+    >>> Table(np.log([0.5, 0.5])).log_pmf().round(2)
+    array([-0.69, -0.69])
+    """
+
+    log_probability: Float
+
+    def log_pmf(self) -> Float:
+        """Return log p(d) for d = 1..D, float64 (D,); -inf where impossible."""
+        return self.log_probability
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from numpy.typing import ArrayLike
 
 from conv2d.temporal._check import Labels, check_labels, check_probabilities
 from conv2d.temporal._dwell import MinDwellPolicy, enforce_dwell
-from conv2d.temporal._hysteresis import HysteresisPolicy, hysteresis
+from conv2d.temporal._hysteresis import HysteresisPolicy, HysteresisStream, hysteresis
 from conv2d.temporal._mode import ModeFilterPolicy, mode_filter
+from conv2d.temporal._stream import ChainedStream
 
 __all__ = ["MedianHysteresisPolicy"]
 
@@ -99,3 +100,25 @@ class MedianHysteresisPolicy:
             smoothed = enforce_dwell(clear, dwell)
             if np.array_equal(smoothed, clear):
                 return smoothed
+
+    def stream(self, max_delay: int | None = None) -> ChainedStream:
+        """Return the policy for one step at a time: filter, hysteresis where probabilities are given, and dwell.
+
+        Each of them runs once: with probabilities, `smooth` repeats the last two until they agree, which no stream can.
+        Without probabilities the labels are those of `smooth` as far as `MinDwellPolicy.stream` says.
+
+        Parameters
+        ----------
+        max_delay : int, optional
+            Steps that the minimum dwell waits at most; by default four times the enforced dwell.
+
+        Returns
+        -------
+        PolicyStream
+            At the beginning of a sequence.
+        """
+        dwell = MinDwellPolicy(max(self.min_dwell, (self.window_size + 1) // 2))
+        mode = ModeFilterPolicy(self.window_size)
+        return ChainedStream(
+            mode.stream(), HysteresisStream(self.enter, self.exit, optional=True), dwell.stream(max_delay)
+        )
