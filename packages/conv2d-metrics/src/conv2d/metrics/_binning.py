@@ -7,9 +7,12 @@ from typing import Literal
 import numpy as np
 
 from ._inputs import FloatArray, IntArray, choice, whole
+from ._rows import BLOCK
 
 Scheme = Literal["uniform", "quantile"]
 Closed = Literal["right", "left"]
+
+_FEW_EDGES = 100
 
 
 def bin_edges(values: FloatArray, n_bins: int, scheme: Scheme) -> FloatArray:
@@ -30,9 +33,20 @@ def bin_edges(values: FloatArray, n_bins: int, scheme: Scheme) -> FloatArray:
 def bin_index(values: FloatArray, edges: FloatArray, closed: Closed) -> IntArray:
     """Find the bin of each value, by comparison with the edges themselves (never by multiplying, which rounds).
 
+    A bin is the number of inner edges below the value; with few bins counting them beats a binary search.
+
     ``right``: (lo, hi], the first bin closed at both ends. ``left``: [lo, hi), the last bin closed at both ends.
     """
     choice("closed", closed, ("right", "left"))
-    side = "left" if closed == "right" else "right"
-    index = np.searchsorted(edges, values, side=side) - 1
-    return np.clip(index, 0, len(edges) - 2).astype(np.int64, copy=False)
+    inner = edges[1:-1]
+    index = np.empty(len(values), dtype=np.int64)
+    if len(inner) > _FEW_EDGES:
+        return np.searchsorted(inner, values, side="left" if closed == "right" else "right").astype(np.int64, copy=False)
+    above = np.greater if closed == "right" else np.greater_equal
+    for start in range(0, len(values), BLOCK):
+        rows = slice(start, start + BLOCK)
+        count = np.zeros(len(values[rows]), dtype=np.uint8)
+        for edge in inner:
+            count += above(values[rows], edge)
+        index[rows] = count
+    return index
