@@ -4,6 +4,7 @@ Pure functions on numpy arrays, results in frozen dataclasses. Everywhere: a win
 float64, probabilities are float32 or float64 with rows that sum to 1, and what is undefined is NaN, never 0.
 """
 
+from ._agreement import class_coverage, cohen_kappa, matthews_correlation, motif_count
 from ._behaviour import DwellTimes, Survival, Transitions, dwell_times, transition_matrix
 from ._bootstrap import Interval, bootstrap_ci
 from ._calibration import (
@@ -26,7 +27,8 @@ from ._conformal import PredictionSets, SplitConformal
 from ._coverage import CoverageReport, coverage_report
 from ._evaluation import Evaluation, SubjectScore, evaluate_probabilities
 from ._gates import Gate, GateResult, GateVerdict, check_gates
-from ._losses import brier_score, nll
+from ._losses import BrierDecomposition, brier_decomposition, brier_score, nll
+from ._ranking import auroc, average_precision_score, top_k_accuracy
 from ._segments import (
     Matches,
     boundary_f1,
@@ -36,11 +38,13 @@ from ._segments import (
     segment_matches,
     tiou,
 )
+from ._smooth import smooth_ece
 from ._temperature import TemperatureScaler, softmax
 from ._uncertainty import EntropyDecomposition, entropy_decomposition
 from .core import Metrics, MetricsCalculator
 
 __all__ = [
+    "BrierDecomposition",
     "ClassificationReport",
     "CodebookUsage",
     "CoverageReport",
@@ -62,16 +66,21 @@ __all__ = [
     "TemperatureScaler",
     "Transitions",
     "accuracy",
+    "auroc",
+    "average_precision_score",
     "balanced_accuracy",
     "bootstrap_ci",
     "boundary_f1",
     "boundary_matches",
+    "brier_decomposition",
     "brier_score",
     "calibration_error",
     "check_gates",
+    "class_coverage",
     "classification_report",
     "classwise_ece",
     "codebook_usage",
+    "cohen_kappa",
     "confusion_matrix",
     "coverage_report",
     "dwell_times",
@@ -80,11 +89,15 @@ __all__ = [
     "evaluate_probabilities",
     "expected_calibration_error",
     "f1_score",
+    "matthews_correlation",
+    "motif_count",
     "nll",
     "reliability",
     "segment_f1",
     "segment_matches",
+    "smooth_ece",
     "softmax",
     "tiou",
+    "top_k_accuracy",
     "transition_matrix",
 ]

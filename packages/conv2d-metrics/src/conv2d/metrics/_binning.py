@@ -39,9 +39,11 @@ def bin_index(values: FloatArray, edges: FloatArray, closed: Closed) -> IntArray
     """
     choice("closed", closed, ("right", "left"))
     inner = edges[1:-1]
-    index = np.empty(len(values), dtype=np.int64)
     if len(inner) > _FEW_EDGES:
-        return np.searchsorted(inner, values, side="left" if closed == "right" else "right").astype(np.int64, copy=False)
+        return np.searchsorted(inner, values, side="left" if closed == "right" else "right").astype(
+            np.int64, copy=False
+        )
+    index = np.empty(len(values), dtype=np.int64)
     above = np.greater if closed == "right" else np.greater_equal
     for start in range(0, len(values), BLOCK):
         rows = slice(start, start + BLOCK)
