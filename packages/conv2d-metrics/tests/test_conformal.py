@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conv2d.metrics import PredictionSets, SplitConformal, coverage_report
-from conv2d.metrics._conformal import balanced_quantile, conformal_quantile, nonconformity
+from conv2d.metrics._conformal_quantiles import balanced_quantile, conformal_quantile
 from conv2d.metrics._inputs import Groups
+from conv2d.metrics._nonconformity import Score
 
 
 @pytest.mark.vectors("conformal_[!m]*.npz")
@@ -37,13 +38,12 @@ def test_vectors(vector, method):
 def test_randomized_vectors(vector, method):
     """The same scores with the file's draws in place of ours."""
     kept = vector["cal_labels"] != -1
-    labels, options = vector["cal_labels"][kept], (float(vector["lam"]), int(vector["kreg"]))
-    scores = nonconformity(vector["cal_probs"][kept], method, vector["u_cal"], *options)
-    true_scores = np.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
+    score = Score(method, float(vector["lam"]), int(vector["kreg"]))
+    true_scores = score.of_true(vector["cal_probs"][kept], vector["cal_labels"][kept], vector["u_cal"])
     np.testing.assert_allclose(true_scores, vector[f"expected__{method}_rand_cal_scores"], atol=1e-15)
     threshold = conformal_quantile(true_scores, Fraction(str(vector["alpha"])))
     assert threshold == pytest.approx(float(vector[f"expected__{method}_rand_qhat"]), abs=1e-15)
-    sets = nonconformity(vector["test_probs"], method, vector["u_test"], *options) <= threshold
+    sets = score.sets(vector["test_probs"], np.array(threshold), vector["u_test"])
     np.testing.assert_array_equal(sets, vector[f"expected__{method}_rand_sets"])
 
 
@@ -157,8 +157,7 @@ def test_alpha_is_the_decimal_it_prints_as():
 
 def test_draws_of_calibration_and_prediction_are_independent_streams():
     conformal = SplitConformal("aps", randomized=True, seed=3)
-    prob = np.full((1000, 2), 0.5)
-    calibrating, predicting = (conformal._scores(prob, stream)[:, 0] for stream in (0, 1))
+    calibrating, predicting = (conformal._draws(1000, stream) for stream in (0, 1))
     assert abs(np.corrcoef(calibrating, predicting)[0, 1]) < 4 / math.sqrt(1000)
 
 

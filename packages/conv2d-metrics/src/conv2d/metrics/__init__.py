@@ -6,7 +6,7 @@ float64, probabilities are float32 or float64 with rows that sum to 1, and what 
 
 from ._agreement import class_coverage, cohen_kappa, matthews_correlation, motif_count
 from ._behaviour import DwellTimes, Survival, Transitions, dwell_times, transition_matrix
-from ._bootstrap import Interval, bootstrap_ci
+from ._bootstrap import bootstrap_ci
 from ._calibration import (
     Reliability,
     calibration_error,
@@ -27,6 +27,7 @@ from ._conformal import PredictionSets, SplitConformal
 from ._coverage import CoverageReport, coverage_report
 from ._evaluation import Evaluation, SubjectScore, evaluate_probabilities
 from ._gates import Gate, GateResult, GateVerdict, check_gates
+from ._intervals import Interval
 from ._losses import BrierDecomposition, brier_decomposition, brier_score, nll
 from ._ranking import auroc, average_precision_score, top_k_accuracy
 from ._segments import (

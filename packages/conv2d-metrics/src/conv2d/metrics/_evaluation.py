@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ._binning import Closed
-from ._bootstrap import Interval, check_resampling, interval
 from ._classification import ClassificationReport, names_of, report_of
 from ._inputs import grouped, scored
+from ._intervals import Interval, Resampling
 from ._results import record
 from ._statistics import named
 
@@ -152,15 +152,12 @@ def evaluate_probabilities(
     >>> f"{result.accuracy:.2f}", result.per_subject[1].accuracy
     ('0.75 [0.50, 1.00]', 0.5)
     """
-    check_resampling(n_resamples, confidence)
+    how = Resampling(n_resamples, confidence, seed)
     sample = scored(y_true, y_prob)
     subjects = grouped(groups, sample.kept)
     names = names_of(label_names, sample.n_classes)
     figures = {name: named(name, sample, n_bins=n_bins, closed=closed) for name in _HEADLINE}
-    headline: dict[str, Interval] = {}
-    for name, figure in figures.items():
-        replicates = figure.resampled(subjects, n_resamples, seed) if subjects.n > 1 else np.empty(0)
-        headline[name] = interval(figure.value(), replicates, subjects.n, n_resamples, confidence)
+    headline = {name: figure.interval(subjects, how) for name, figure in figures.items()}
     of_subject = {name: figure.of_groups(subjects) for name, figure in figures.items()}
     n_windows = np.bincount(subjects.codes, minlength=subjects.n)
     return Evaluation(

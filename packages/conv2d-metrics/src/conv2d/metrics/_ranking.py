@@ -144,9 +144,9 @@ def average_precision_score(
 def true_rank(prob: Probabilities, y_true: IntArray) -> IntArray:
     """Count the classes ranked before the true one ``(N,)``: more probable, or as probable with a lower index."""
     own = np.take_along_axis(prob, y_true[:, None], axis=1)
-    before = np.arange(prob.shape[1]) < y_true[:, None]
-    ahead = np.greater(prob, own) | np.equal(prob, own) & before
-    return cast(BoolArray, ahead).sum(axis=1)
+    before = cast(BoolArray, np.arange(prob.shape[1]) < y_true[:, None])
+    ahead = cast(BoolArray, (prob > own) | ((prob == own) & before))
+    return ahead.sum(axis=1)
 
 
 def _over_classes(sample: Scored, figure: _Figure, average: str, class_index: int | None) -> float:

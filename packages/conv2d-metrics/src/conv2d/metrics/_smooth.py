@@ -81,7 +81,7 @@ def smooth_ece(y_true: npt.ArrayLike, y_prob: npt.ArrayLike, *, sample_weight: n
     Examples
     --------
     >>> round(smooth_ece([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), 2)
-    0.1
+    0.17
     """
     sample = scored(y_true, y_prob, sample_weight)
     correct = (sample.y_pred == sample.y_true).astype(np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from . import _sums
 from ._binning import Closed, bin_edges, bin_index
 from ._class_bins import class_bin_sums
 from ._inputs import FloatArray, Groups, Predicted, Scored
+from ._intervals import Interval, Resampling
 from ._smooth import GRID, residual_sums, smooth_error_of
 
 _TABLE_LIMIT = 2**22
@@ -34,6 +36,7 @@ class Statistic:
     table: Table
     figure: Figure
     width: int
+    bounds: tuple[float, float]
 
     def value(self) -> float:
         """Compute the figure on all windows."""
@@ -51,6 +54,16 @@ class Statistic:
         sums = self.table(by)
         totals = np.stack(list(draws)) @ sums.reshape(by.n, -1)
         return self.figure(totals.reshape(n_resamples, *sums.shape[1:]))
+
+    def without_each(self, by: Groups) -> FloatArray:
+        """Compute the figure with one group left out, for each ``(G,)``."""
+        sums = self.table(by)
+        return self.figure(sums.sum(axis=0) - sums)
+
+    def interval(self, by: Groups, how: Resampling) -> Interval:
+        """Compute the figure with its interval over the groups."""
+        replicates = self.resampled(by, how.n_resamples, how.seed) if by.n > 1 else np.empty(0)
+        return how.interval(self.value(), replicates, by.n, lambda: self.without_each(by), self.bounds)
 
 
 def multiplicities(n_groups: int, n_resamples: int, seed: int) -> Iterator[FloatArray]:
@@ -97,7 +110,8 @@ def named(name: str, sample: Predicted, *, n_bins: int = 15, closed: Closed = "r
     table, figure = FIGURES[name]
     n_classes = sample.n_classes
     width = {"confusion": n_classes**2, "bins": 3 * n_bins, "class_bins": 3 * n_bins * n_classes, "residuals": GRID + 2}
-    return Statistic(table_of(table, sample, n_bins, closed), figure, width.get(table, 3))
+    bounds = (-1.0 if name in ("mcc", "kappa") else 0.0, math.inf if name in ("nll", "brier", "motif_count") else 1.0)
+    return Statistic(table_of(table, sample, n_bins, closed), figure, width.get(table, 3), bounds)
 
 
 def table_of(name: str, sample: Predicted, n_bins: int, closed: Closed) -> Table:

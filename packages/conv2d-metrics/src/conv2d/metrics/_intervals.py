@@ -1,0 +1,153 @@
+"""Confidence intervals from replicates of a figure, honest with a dozen subjects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from ._inputs import FloatArray, whole
+from ._results import record
+
+_UNBIASED = 0.1
+"""Up to this share of its standard error a figure's bootstrap bias is that of the draws: 3/√1000."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its confidence interval.
+
+    Attributes
+    ----------
+    value : float
+        The figure on all windows.
+    low, high : float
+        Ends of the interval; NaN when there is none, and `reason` says why.
+    confidence : float
+    n_groups, n_resamples : int
+    method : str
+        ``percentile-t`` or ``jackknife-t``, see `bootstrap_ci`; empty when there is no interval.
+    unit : str
+        What was resampled: ``subject``, ``block`` or ``frame``.
+    reason : str
+        Empty when value, low and high are finite.
+
+    Examples
+    --------
+    >>> f"{Interval(0.8, 0.7, 0.9, confidence=0.95, n_groups=12, n_resamples=1000):.1f}"
+    '0.8 [0.7, 0.9]'
+    """
+
+    value: float
+    low: float
+    high: float
+    confidence: float
+    n_groups: int
+    n_resamples: int
+    method: str = "percentile-t"
+    unit: str = "subject"
+    reason: str = ""
+
+    def __format__(self, spec: str) -> str:
+        """``f"{interval:.3f}"`` gives ``0.800 [0.700, 0.900]``."""
+        value, low, high = (format(number, spec) for number in (self.value, self.low, self.high))
+        return f"{value} [{low}, {high}]"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, JSON-safe: a value that is not finite is null beside the ``reason``."""
+        fields = {name: value for name, value in vars(self).items() if name != "reason"}
+        return record(fields, self.reason)
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How a bootstrap is run: checked once, shared by all figures of one evaluation."""
+
+    n_resamples: int
+    confidence: float
+    seed: int
+    unit: str = "subject"
+
+    def __post_init__(self) -> None:
+        whole("n_resamples", self.n_resamples, 1)
+        if not 0 < self.confidence < 1:
+            raise ValueError(f"confidence: must lie between 0 and 1, got {self.confidence}.")
+
+    def interval(
+        self,
+        value: float,
+        replicates: FloatArray,
+        n_groups: int,
+        leave_one_out: Callable[[], FloatArray],
+        bounds: tuple[float, float] = (-math.inf, math.inf),
+    ) -> Interval:
+        """Make the interval of the replicates, or say why there is none.
+
+        ``leave_one_out`` gives the figure without each group in turn ``(G,)``; it is asked for when needed.
+        """
+        undefined = int(np.isnan(replicates).sum())
+        low = high = math.nan
+        method, reasons = "", list[str]()
+        if n_groups == 0:
+            reasons.append("no labelled window")
+        elif n_groups == 1:
+            reasons.append("one group only: nothing to resample")
+        elif math.isnan(value):
+            reasons.append("undefined on all windows")
+        elif undefined:
+            reasons.append(f"undefined on {undefined} of {self.n_resamples} resamples")
+        else:
+            method, (low, high) = self._ends(value, replicates, n_groups, leave_one_out)
+            low, high = max(low, bounds[0]), min(high, bounds[1])
+        if any(math.isinf(number) for number in (value, low, high)):
+            reasons.append("infinite, as the NLL is when a true class has probability 0")
+        return Interval(
+            value,
+            low,
+            high,
+            confidence=self.confidence,
+            n_groups=n_groups,
+            n_resamples=self.n_resamples,
+            method=method,
+            unit=self.unit,
+            reason="; ".join(reasons),
+        )
+
+    def _ends(
+        self, value: float, replicates: FloatArray, n_groups: int, leave_one_out: Callable[[], FloatArray]
+    ) -> tuple[str, tuple[float, float]]:
+        quantile = student_quantile((1 + self.confidence) / 2, n_groups - 1)
+        widen = math.sqrt(n_groups / (n_groups - 1))
+        if np.isfinite(replicates).all() and math.isfinite(value):
+            bias, spread = float(replicates.mean()) - value, float(replicates.std())
+            if abs(bias) > _UNBIASED * spread:
+                error = widen * spread
+                if n_groups <= self.n_resamples:
+                    without = leave_one_out()
+                    error = math.sqrt((n_groups - 1) * float(without.var()))
+                if math.isfinite(error):
+                    reach = quantile * error
+                    return "jackknife-t", (value - max(bias, 0.0) - reach, value - min(bias, 0.0) + reach)
+        # Order statistics, not interpolation, which turns infinite replicates into NaN. The tail holds as many
+        # replicates on either side, so the interval is symmetric in rank.
+        tail = math.floor(NormalDist().cdf(-widen * quantile) * len(replicates) + 1e-9)
+        ordered = np.sort(replicates)
+        return "percentile-t", (float(ordered[tail]), float(ordered[-1 - tail]))
+
+
+def student_quantile(level: float, freedom: int) -> float:
+    """Quantile of Student's t at ``level`` > ½, from its integral: with t = √ν·tan θ the density is cos^(ν−1) θ."""
+    if freedom > 10_000:  # the normal is as near as its fourth digit
+        return NormalDist().inv_cdf(level)
+    nodes, weights = np.polynomial.legendre.leggauss(100)
+    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        inside = middle / 2 * float(weights @ np.cos(middle / 2 * (nodes + 1)) ** (freedom - 1))
+        low, high = (middle, high) if 0.5 + scale * inside < level else (low, middle)
+    return math.sqrt(freedom) * math.tan(low)
