@@ -157,7 +157,7 @@ def test_alpha_is_the_decimal_it_prints_as():
 
 def test_draws_of_calibration_and_prediction_are_independent_streams():
     conformal = SplitConformal("aps", randomized=True, seed=3)
-    calibrating, predicting = (conformal._draws(1000, stream) for stream in (0, 1))
+    calibrating, predicting = (np.asarray(conformal._draws(1000, stream)) for stream in (0, 1))
     assert abs(np.corrcoef(calibrating, predicting)[0, 1]) < 4 / math.sqrt(1000)
 
 

@@ -174,8 +174,12 @@ def grouped(groups: npt.ArrayLike, kept: BoolArray) -> Groups:
         array = array.astype(np.str_)  # how data frames hand text over
     if array.dtype.kind not in "iuU":
         raise TypeError(f"groups: must be integers or text (one name a window), got dtype {array.dtype}.")
-    names, codes = np.unique(_select(array, kept), return_inverse=True)
-    return Groups(names, codes.astype(np.int64, copy=False))
+    chosen = _select(array, kept)
+    # Windows of one group usually stand together: only the first of each run is sorted.
+    first = np.flatnonzero(np.append([True] * bool(len(chosen)), chosen[1:] != chosen[:-1]))
+    names, codes = np.unique(chosen[first], return_inverse=True)
+    lengths = np.diff(np.append(first, len(chosen)))
+    return Groups(names, np.repeat(codes.astype(np.int64, copy=False), lengths))
 
 
 def choice(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 from typing import Any
 
@@ -139,6 +140,7 @@ class Resampling:
         return "percentile-t", (float(ordered[tail]), float(ordered[-1 - tail]))
 
 
+@cache
 def student_quantile(level: float, freedom: int) -> float:
     """Quantile of Student's t at ``level`` > ½, from its integral: with t = √ν·tan θ the density is cos^(ν−1) θ."""
     if freedom > 10_000:  # the normal is as near as its fourth digit

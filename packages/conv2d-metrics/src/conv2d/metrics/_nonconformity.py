@@ -91,14 +91,14 @@ class Score:
         """Add classes from the most probable down while the score, which never falls, stays within the limit."""
         size, least = np.zeros(len(prob), dtype=np.int64), np.full(len(prob), np.inf)
         for column, reached in self._descent(prob, draws):
-            inside = cast(BoolArray, reached <= limit)
+            inside = reached <= limit
             size += inside
             np.copyto(least, column, where=inside)
-        members = cast(BoolArray, prob >= least[:, None])
+        members = prob >= least[:, None]
         tied = np.flatnonzero(members.sum(axis=1) != size)  # more classes are as probable as the last one added
         order = np.argsort(-prob[tied], axis=1, kind="stable")
-        members[tied] = False
-        rank = np.empty_like(order)
-        np.put_along_axis(rank, order, np.arange(prob.shape[1])[None], axis=1)
-        members[tied] = rank < size[tied, None]
+        place = cast(BoolArray, np.arange(prob.shape[1]) < size[tied, None])
+        found = np.empty(place.shape, dtype=np.bool_)
+        np.put_along_axis(found, order, place, axis=1)
+        members[tied] = found
         return members

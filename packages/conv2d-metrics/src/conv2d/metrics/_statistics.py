@@ -48,22 +48,28 @@ class Statistic:
 
     def resampled(self, by: Groups, n_resamples: int, seed: int) -> FloatArray:
         """Compute the figure on each resample of the groups ``(n_resamples,)``."""
-        draws = multiplicities(by.n, n_resamples, seed)
         if by.n * self.width > _TABLE_LIMIT:
+            draws = multiplicities(by.n, n_resamples, seed)
             return np.array([float(self.figure(self.table(weight=times[by.codes])[0])) for times in draws])
-        sums = self.table(by)
-        totals = np.stack(list(draws)) @ sums.reshape(by.n, -1)
-        return self.figure(totals.reshape(n_resamples, *sums.shape[1:]))
-
-    def without_each(self, by: Groups) -> FloatArray:
-        """Compute the figure with one group left out, for each ``(G,)``."""
-        sums = self.table(by)
-        return self.figure(sums.sum(axis=0) - sums)
+        return self._recombined(self.table(by), n_resamples, seed)
 
     def interval(self, by: Groups, how: Resampling) -> Interval:
         """Compute the figure with its interval over the groups."""
-        replicates = self.resampled(by, how.n_resamples, how.seed) if by.n > 1 else np.empty(0)
-        return how.interval(self.value(), replicates, by.n, lambda: self.without_each(by), self.bounds)
+        if by.n * self.width > _TABLE_LIMIT or by.n < 2:
+            replicates = self.resampled(by, how.n_resamples, how.seed) if by.n > 1 else np.empty(0)
+            return how.interval(self.value(), replicates, by.n, lambda: self._without_each(self.table(by)), self.bounds)
+        sums = self.table(by)
+        replicates = self._recombined(sums, how.n_resamples, how.seed)
+        return how.interval(self.value(), replicates, by.n, lambda: self._without_each(sums), self.bounds)
+
+    def _recombined(self, sums: FloatArray, n_resamples: int, seed: int) -> FloatArray:
+        draws = np.stack(list(multiplicities(len(sums), n_resamples, seed)))
+        totals = draws @ sums.reshape(len(sums), -1)
+        return self.figure(totals.reshape(n_resamples, *sums.shape[1:]))
+
+    def _without_each(self, sums: FloatArray) -> FloatArray:
+        """Compute the figure with one group left out, for each ``(G,)``."""
+        return self.figure(sums.sum(axis=0) - sums)
 
 
 def multiplicities(n_groups: int, n_resamples: int, seed: int) -> Iterator[FloatArray]:
