@@ -4,6 +4,8 @@ Pure functions on numpy arrays, results in frozen dataclasses. Everywhere: a win
 float64, probabilities are float32 or float64 with rows that sum to 1, and what is undefined is NaN, never 0.
 """
 
+from ._accumulator import MetricAccumulator
+from ._adaptive import AdaptiveConformal, AdaptiveRun
 from ._agreement import class_coverage, cohen_kappa, matthews_correlation, motif_count
 from ._behaviour import DwellTimes, Survival, Transitions, dwell_times, transition_matrix
 from ._bootstrap import bootstrap_ci
@@ -29,6 +31,7 @@ from ._evaluation import Evaluation, SubjectScore, evaluate_probabilities
 from ._gates import Gate, GateResult, GateVerdict, check_gates
 from ._intervals import Interval
 from ._losses import BrierDecomposition, brier_decomposition, brier_score, nll
+from ._probability_scaling import IsotonicScaling, VennAbers
 from ._ranking import auroc, average_precision_score, top_k_accuracy
 from ._segments import (
     Matches,
@@ -40,11 +43,14 @@ from ._segments import (
     tiou,
 )
 from ._smooth import smooth_ece
-from ._temperature import TemperatureScaler, softmax
+from ._temperature import TemperatureScaler, TemperatureScaling, softmax
 from ._uncertainty import EntropyDecomposition, entropy_decomposition
+from ._vector_scaling import VectorScaling
 from .core import Metrics, MetricsCalculator
 
 __all__ = [
+    "AdaptiveConformal",
+    "AdaptiveRun",
     "BrierDecomposition",
     "ClassificationReport",
     "CodebookUsage",
@@ -56,7 +62,9 @@ __all__ = [
     "GateResult",
     "GateVerdict",
     "Interval",
+    "IsotonicScaling",
     "Matches",
+    "MetricAccumulator",
     "Metrics",
     "MetricsCalculator",
     "PredictionSets",
@@ -65,7 +73,10 @@ __all__ = [
     "SubjectScore",
     "Survival",
     "TemperatureScaler",
+    "TemperatureScaling",
     "Transitions",
+    "VectorScaling",
+    "VennAbers",
     "accuracy",
     "auroc",
     "average_precision_score",

@@ -55,12 +55,15 @@ class Statistic:
 
     def interval(self, by: Groups, how: Resampling) -> Interval:
         """Compute the figure with its interval over the groups."""
-        if by.n * self.width > _TABLE_LIMIT or by.n < 2:
-            replicates = self.resampled(by, how.n_resamples, how.seed) if by.n > 1 else np.empty(0)
-            return how.interval(self.value(), replicates, by.n, lambda: self._without_each(self.table(by)), self.bounds)
-        sums = self.table(by)
-        replicates = self._recombined(sums, how.n_resamples, how.seed)
-        return how.interval(self.value(), replicates, by.n, lambda: self._without_each(sums), self.bounds)
+        if by.n * self.width <= _TABLE_LIMIT:
+            return self.interval_of(self.table(by), self.value(), how)
+        replicates = self.resampled(by, how.n_resamples, how.seed)
+        return how.interval(self.value(), replicates, by.n, lambda: self._without_each(self.table(by)), self.bounds)
+
+    def interval_of(self, sums: FloatArray, value: float, how: Resampling) -> Interval:
+        """Compute the interval from the sums of each group ``(G, ...)``."""
+        replicates = self._recombined(sums, how.n_resamples, how.seed) if len(sums) > 1 else np.empty(0)
+        return how.interval(value, replicates, len(sums), lambda: self._without_each(sums), self.bounds)
 
     def _recombined(self, sums: FloatArray, n_resamples: int, seed: int) -> FloatArray:
         draws = np.stack(list(multiplicities(len(sums), n_resamples, seed)))
@@ -116,8 +119,24 @@ def named(name: str, sample: Predicted, *, n_bins: int = 15, closed: Closed = "r
     table, figure = FIGURES[name]
     n_classes = sample.n_classes
     width = {"confusion": n_classes**2, "bins": 3 * n_bins, "class_bins": 3 * n_bins * n_classes, "residuals": GRID + 2}
-    bounds = (-1.0 if name in ("mcc", "kappa") else 0.0, math.inf if name in ("nll", "brier", "motif_count") else 1.0)
-    return Statistic(table_of(table, sample, n_bins, closed), figure, width.get(table, 3), bounds)
+    return Statistic(table_of(table, sample, n_bins, closed), figure, width.get(table, 3), _bounds(name))
+
+
+def statistic_of_sums(name: str, sums: FloatArray, total: FloatArray, how: Resampling) -> Interval:
+    """Make the interval of the figure of this name from the sums of each group ``(G, ...)`` and of all."""
+    figure = FIGURES[name][1]
+
+    def table(by: Groups | None = None, weight: FloatArray | None = None) -> FloatArray:
+        return sums
+
+    statistic = Statistic(table, figure, total.size, _bounds(name))
+    return statistic.interval_of(sums, float(figure(total)), how)
+
+
+def _bounds(name: str) -> tuple[float, float]:
+    """Range of the figure of this name, which no interval leaves."""
+    unbounded = ("nll", "brier", "motif_count")
+    return -1.0 if name in ("mcc", "kappa") else 0.0, math.inf if name in unbounded else 1.0
 
 
 def table_of(name: str, sample: Predicted, n_bins: int, closed: Closed) -> Table:

@@ -223,3 +223,7 @@ def calibration_sample(logits: npt.ArrayLike, y_true: npt.ArrayLike) -> tuple[Fl
     if true.max() >= n_classes:
         raise ValueError(f"y_true: label {true.max()} has no column in logits, which has {n_classes} classes.")
     return rows.astype(np.float64), true
+
+
+TemperatureScaling = TemperatureScaler
+"""`TemperatureScaler` by the name of the method."""
