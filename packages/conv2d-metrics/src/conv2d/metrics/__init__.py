@@ -27,10 +27,11 @@ from ._classification import (
 from ._codebook import CodebookUsage, codebook_usage
 from ._conformal import PredictionSets, SplitConformal
 from ._coverage import CoverageReport, coverage_report
-from ._evaluation import Evaluation, SubjectScore, evaluate_probabilities
+from ._evaluation import Evaluation, SubjectScore, Timeline, evaluate, evaluate_probabilities
 from ._gates import Gate, GateResult, GateVerdict, check_gates
 from ._intervals import Interval
 from ._losses import BrierDecomposition, brier_decomposition, brier_score, nll
+from ._plots import reliability_figure
 from ._probability_scaling import IsotonicScaling, VennAbers
 from ._ranking import auroc, average_precision_score, top_k_accuracy
 from ._segments import (
@@ -43,6 +44,7 @@ from ._segments import (
     tiou,
 )
 from ._smooth import smooth_ece
+from ._smoothing_effect import CalibrationChange, calibration_change
 from ._temperature import TemperatureScaler, TemperatureScaling, softmax
 from ._uncertainty import EntropyDecomposition, entropy_decomposition
 from ._vector_scaling import VectorScaling
@@ -52,6 +54,7 @@ __all__ = [
     "AdaptiveConformal",
     "AdaptiveRun",
     "BrierDecomposition",
+    "CalibrationChange",
     "ClassificationReport",
     "CodebookUsage",
     "CoverageReport",
@@ -74,6 +77,7 @@ __all__ = [
     "Survival",
     "TemperatureScaler",
     "TemperatureScaling",
+    "Timeline",
     "Transitions",
     "VectorScaling",
     "VennAbers",
@@ -86,6 +90,7 @@ __all__ = [
     "boundary_matches",
     "brier_decomposition",
     "brier_score",
+    "calibration_change",
     "calibration_error",
     "check_gates",
     "class_coverage",
@@ -98,6 +103,7 @@ __all__ = [
     "dwell_times",
     "edit_score",
     "entropy_decomposition",
+    "evaluate",
     "evaluate_probabilities",
     "expected_calibration_error",
     "f1_score",
@@ -105,6 +111,7 @@ __all__ = [
     "motif_count",
     "nll",
     "reliability",
+    "reliability_figure",
     "segment_f1",
     "segment_matches",
     "smooth_ece",

@@ -1,5 +1,8 @@
 """Calibrators of probabilities, one class against the rest: isotonic regression and Venn–Abers predictors."""
 
+# scikit-learn ships no type stubs; what comes from it is cast where it enters.
+# pyright: reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 from typing import Any, cast
@@ -214,7 +217,7 @@ class VennAbers(_OneVsRest):
         self._high: list[FloatArray] = []
         for index in range(self._n_classes):
             score, place = np.unique(sample.y_prob[:, index].astype(np.float64), return_inverse=True)
-            hits = np.bincount(place, (sample.y_true == index).astype(np.float64))
+            hits = np.bincount(place, (sample.y_true == index).astype(np.float64)).astype(np.float64)
             count = np.bincount(place).astype(np.float64)
             self._scores.append(score)
             self._high.append(np.append(_upper(count, hits), 1.0))
