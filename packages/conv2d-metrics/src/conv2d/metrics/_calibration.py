@@ -210,7 +210,7 @@ def calibration_error(
         diagram = reliability(y_true, y_prob, n_bins=n_bins, scheme=scheme, closed=closed, sample_weight=sample_weight)
         return diagram.error(norm, debiased=debiased)
     error = debiased_error if debiased else _sums.calibration_error_of
-    tables = class_tables(scored(y_true, y_prob, sample_weight), n_bins, scheme, closed)
+    tables = class_tables(scored(y_true, y_prob, sample_weight, rank=False), n_bins, scheme, closed)
     return float(np.mean([error(table, norm) for table in tables]))
 
 

@@ -15,28 +15,32 @@ def class_bin_sums(
 ) -> FloatArray:
     """Reliability sums ``(G, K, 3, B)`` of each class on equal-width bins: windows, probability, labels of the class.
 
-    Works in blocks of rows, so that no transposed copy of the probabilities is ever held.
+    Works in blocks of rows, so that nothing of the size of the probabilities is ever held, and along the rows, so that
+    neighbours fall into bins of different classes.
     """
     edges = bin_edges(sample.confidence, n_bins, "uniform")
     n_classes, n_groups = sample.n_classes, 1 if by is None else by.n
     width = n_classes * n_bins
-    sums = np.zeros((3, n_groups * width))
-    first = np.arange(n_classes)[:, None] * n_bins
-    for start in range(0, len(sample.y_true), BLOCK):
-        rows = slice(start, start + BLOCK)
-        columns = np.ascontiguousarray(sample.y_prob[rows].T, dtype=np.float64)
-        cell = bin_index(columns.ravel(), edges, closed).reshape(columns.shape) + first
+    counts, probabilities, labels = sums = np.zeros((3, n_groups * width))
+    step = max(1, BLOCK // n_classes)
+    first = np.tile(np.arange(n_classes) * n_bins, step)
+    for start in range(0, len(sample.y_true), step):
+        rows = slice(start, start + step)
+        values = sample.y_prob[rows].astype(np.float64).ravel()
+        cell = bin_index(values, edges, closed)
+        cell += first[: len(cell)]
         if by is not None:
-            cell += by.codes[rows] * width
-        own = cell[sample.y_true[rows], np.arange(cell.shape[1])]
+            cell += np.repeat(by.codes[rows] * width, n_classes)
+        own = cell[np.arange(0, len(cell), n_classes) + sample.y_true[rows]]
         if weight is None:
-            sums[0] += np.bincount(cell.ravel(), minlength=sums.shape[1])
-            sums[2] += np.bincount(own, minlength=sums.shape[1])
+            counts += np.bincount(cell, minlength=len(counts))
+            labels += np.bincount(own, minlength=len(counts))
         else:
-            sums[0] += np.bincount(cell.ravel(), np.tile(weight[rows], n_classes), sums.shape[1])
-            sums[2] += np.bincount(own, weight[rows], sums.shape[1])
-            columns *= weight[rows]
-        sums[1] += np.bincount(cell.ravel(), columns.ravel(), sums.shape[1])
+            each = np.repeat(weight[rows], n_classes)
+            counts += np.bincount(cell, each, len(counts))
+            labels += np.bincount(own, weight[rows], len(counts))
+            values *= each
+        probabilities += np.bincount(cell, values, len(counts))
     return np.moveaxis(sums.reshape(3, n_groups, n_classes, n_bins), 0, 2)
 
 

@@ -146,8 +146,13 @@ def predicted(
     return Predicted(true, pred, highest + 1 if n_classes is None else n_classes, kept, weight)
 
 
-def scored(y_true: npt.ArrayLike, y_prob: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Scored:
-    """Check labels ``(...)`` against probabilities ``(..., K)`` and drop the ignored."""
+def scored(
+    y_true: npt.ArrayLike, y_prob: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None, *, rank: bool = True
+) -> Scored:
+    """Check labels ``(...)`` against probabilities ``(..., K)`` and drop the ignored.
+
+    Without ``rank``, for figures that ask every class alike, no top class is sought and those fields are empty.
+    """
     true = class_labels("y_true", y_true)
     prob = floats("y_prob", y_prob)
     if prob.ndim != true.ndim + 1 or prob.shape[:-1] != true.shape or prob.shape[-1] == 0:
@@ -161,7 +166,11 @@ def scored(y_true: npt.ArrayLike, y_prob: npt.ArrayLike, sample_weight: npt.Arra
     true, prob = _select(true.ravel(), kept), _select(prob.reshape(-1, n_classes), kept)
     if true.size and true.max() >= n_classes:
         raise ValueError(f"y_true: label {true.max()} has no column in y_prob, which has {n_classes} classes.")
-    top, confidence = top_class("y_prob", prob)
+    if rank:
+        top, confidence = top_class("y_prob", prob)
+    else:
+        check_rows("y_prob", prob)
+        top, confidence = np.empty(0, dtype=np.int64), np.empty(0)
     return Scored(true, top, n_classes, kept, weight, prob, confidence)
 
 
