@@ -172,6 +172,9 @@ def _one_vs_rest(sample: Scored, figure: _Figure, class_index: int) -> float:
 
 def _ranked_counts(score: Probabilities, hit: BoolArray, weight: FloatArray | None) -> tuple[FloatArray, FloatArray]:
     """Hits and others above each distinct threshold, falling, ``(n_thresholds + 1,)`` with 0 first."""
+    if weight is not None:
+        counted = weight > 0  # a window that counts nothing sets no threshold
+        score, hit, weight = score[counted], hit[counted], weight[counted]
     order = np.argsort(score)[::-1]
     ordered = score[order]
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], [True] * bool(len(order))))
