@@ -188,7 +188,7 @@ class SplitConformal:
             self._require_groups(groups, self.within in ("group", "balanced"))
         if sample_weight is not None and self.within != "all":
             raise ValueError(f"sample_weight: weights go with within='all', not with {self.within!r}.")
-        sample = scored(y_true, y_prob, sample_weight)
+        sample = scored(y_true, y_prob, sample_weight, rank=False)
         scores = self._score.of_true(sample.y_prob, sample.y_true, self._draws(len(sample.y_prob), stream=0))
         self._n_classes = sample.n_classes
         self._weighted: WeightedQuantile | None = None

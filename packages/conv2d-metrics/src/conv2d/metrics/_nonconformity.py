@@ -13,7 +13,7 @@ import numpy as np
 
 from ._inputs import BoolArray, FloatArray, IntArray, Probabilities, choice, whole
 from ._ranking import true_rank
-from ._rows import BLOCK
+from ._rows import BLOCK, at_label
 
 Method = Literal["lac", "aps", "raps"]
 
@@ -35,7 +35,7 @@ class Score:
     def of_true(self, prob: Probabilities, y_true: IntArray, draws: FloatArray | None = None) -> FloatArray:
         """Score the true class of each row ``(N,)``."""
         if self.method == "lac":
-            return 1.0 - np.take_along_axis(prob, y_true[:, None], axis=1)[:, 0].astype(np.float64)
+            return 1.0 - at_label(prob, y_true)
         scores = np.empty(len(prob))
         for start in range(0, len(prob), BLOCK):
             rows = slice(start, start + BLOCK)
@@ -57,7 +57,7 @@ class Score:
             # One row with K limits and K rows with one: a single row of a single class is both, and either way is right.
             bound = limit[rows] if by_row and not by_class else limit
             if self.method == "lac":
-                np.less_equal(1.0 - block.astype(np.float64, copy=False), bound, out=sets[rows])
+                np.less_equal(np.subtract(1.0, block, dtype=np.float64), bound, out=sets[rows])
             elif by_class:
                 np.less_equal(self.of_all(block, drawn), bound, out=sets[rows])
             else:

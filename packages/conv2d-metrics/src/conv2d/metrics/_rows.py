@@ -45,14 +45,26 @@ def top_class(name: str, prob: Probabilities) -> tuple[IntArray, FloatArray]:
     return top, confidence
 
 
+def at_label(prob: Probabilities, y_true: IntArray) -> FloatArray:
+    """Probability of the true class of each row ``(N,)``, in float64."""
+    place = np.arange(0, prob.size, prob.shape[1])
+    place += y_true
+    return np.take(prob, place).astype(np.float64, copy=False)
+
+
 def check_rows(name: str, prob: Probabilities) -> None:
     """Refuse ``(N, K)`` that is not one probability distribution a row."""
-    if not prob.size:
+    ones, suspicious = np.ones(prob.shape[1], dtype=prob.dtype), False
+    for start in range(0, len(prob), BLOCK):
+        block = prob[start : start + BLOCK]
+        if not block.min() >= 0:  # also true for NaN, which min() hands on
+            row = int(np.flatnonzero(~(block >= 0).all(axis=1))[0])
+            raise ValueError(f"{name}: probabilities must be ≥ 0 and finite; row {start + row} is {block[row]}.")
+        off = block @ ones - 1
+        suspicious |= bool(max(off.max(), -off.min()) > ROW_SUM_TOLERANCE)
+    if not suspicious:
         return
-    if not prob.min() >= 0:  # also true for NaN, which min() hands on
-        row = int(np.flatnonzero(~(prob >= 0).all(axis=1))[0])
-        raise ValueError(f"{name}: probabilities must be ≥ 0 and finite; row {row} is {prob[row]}.")
-    sums = prob @ np.ones(prob.shape[1], dtype=prob.dtype)
+    sums = prob @ ones
     off = np.abs(sums - 1) > ROW_SUM_TOLERANCE
     if off.any():
         row = int(np.flatnonzero(off)[0])

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._inputs import FloatArray, Groups, IntArray, Scored, choice
+from ._rows import at_label
 
 _ROUNDING = 1e-12
 """A denominator below this share of its size is 0: weighted sums of the same windows differ in the last places."""
@@ -33,7 +34,9 @@ def confusion_sums(
     y_true: IntArray, y_pred: IntArray, n_classes: int, by: Groups | None = None, weight: FloatArray | None = None
 ) -> FloatArray:
     """Confusion counts ``(G, K, K)``: rows are true classes, columns predicted ones."""
-    table = tally(y_true * n_classes + y_pred, n_classes**2, by, None, weight)
+    cell = y_true * n_classes
+    cell += y_pred
+    table = tally(cell, n_classes**2, by, None, weight)
     return table.reshape(1 if by is None else by.n, n_classes, n_classes)
 
 
@@ -162,7 +165,7 @@ def mean_loss_of(losses: FloatArray) -> FloatArray:
 
 def log_loss(sample: Scored, floor: float = 0.0) -> FloatArray:
     """−ln p(true class) of each window ``(N,)``, with p raised to ``floor``."""
-    p_true = np.take_along_axis(sample.y_prob, sample.y_true[:, None], axis=1)[:, 0].astype(np.float64)
+    p_true = at_label(sample.y_prob, sample.y_true)
     with np.errstate(divide="ignore"):
         return -np.log(np.maximum(p_true, floor))
 
@@ -170,8 +173,7 @@ def log_loss(sample: Scored, floor: float = 0.0) -> FloatArray:
 def squared_loss(sample: Scored) -> FloatArray:
     """Σₖ (pₖ − yₖ)² of each window ``(N,)``, as Σ pₖ² − 2 p(true) + 1 so that no one-hot table is built."""
     prob = sample.y_prob.astype(np.float64, copy=False)
-    p_true = np.take_along_axis(prob, sample.y_true[:, None], axis=1)[:, 0]
-    return np.einsum("nk,nk->n", prob, prob) - 2 * p_true + 1
+    return np.einsum("nk,nk->n", prob, prob) - 2 * at_label(prob, sample.y_true) + 1
 
 
 def _hits(confusion: FloatArray) -> FloatArray:
