@@ -104,21 +104,18 @@ def simulated(rng, n, shift=0.0):
     ],
 )
 def test_exchangeable_windows_are_covered_at_the_nominal_rate(options):
-    """Mean coverage of 400 repeats of 200 + 200 windows.
+    """Mean coverage of 1,000 repeats of 300 + 100 windows lies within a point of the nominal 90 %.
 
-    Given exchangeability the mean coverage is at least 1 − α. One repeat varies by √(.9·.1·(1/200 + 1/200)) = .03 (a
-    third of the calibration windows in each class: .05), so the mean of 400 by .0025; four of these make the bound.
+    One repeat varies by √(.9·.1·(1/300 + 1/100)) = .035 (a third of the calibration windows in each class: .043), so
+    the mean of 1,000 by .0014. Continuous scores are above the nominal by 1/(n + 1) at most.
     """
     rng = np.random.default_rng(5)
     repeats = []
-    for repeat in range(400):
-        conformal = SplitConformal(alpha=0.1, seed=repeat, **options).fit(*simulated(rng, 200))
-        y_true, y_prob = simulated(rng, 200)
+    for repeat in range(1000):
+        conformal = SplitConformal(alpha=0.1, seed=repeat, **options).fit(*simulated(rng, 300))
+        y_true, y_prob = simulated(rng, 100)
         repeats.append(np.take_along_axis(conformal.predict(y_prob).sets, y_true[:, None], axis=1).mean())
-    assert np.mean(repeats) >= 0.9 - 0.01
-    if options["method"] == "lac" or options.get("randomized"):  # continuous scores: above by 1/(n + 1) at most
-        n = 200 if options.get("within") is None else 200 / 3
-        assert np.mean(repeats) <= 0.9 + 1 / n + 0.01
+    assert abs(np.mean(repeats) - 0.9) <= 0.01
 
 
 def test_new_subjects_are_covered_where_the_plain_split_fails():
