@@ -75,7 +75,7 @@ def test_the_debiased_mean_square_is_right_on_average():
         accuracy = table[2] / 12
         squares.append((accuracy - 0.8) ** 2 - accuracy * (1 - accuracy) / 11)
         assert diagram.error("l2", debiased=True) == pytest.approx(math.sqrt(max(0.0, squares[-1])), abs=1e-12)
-    assert np.mean(squares) == pytest.approx(0.04, abs=4 * np.std(squares) / math.sqrt(4000))
+    assert np.mean(squares) == pytest.approx(0.04, abs=4 * float(np.std(squares)) / math.sqrt(4000))
 
 
 @given(seeds, st.integers(1, 30), st.sampled_from(["uniform", "quantile"]))

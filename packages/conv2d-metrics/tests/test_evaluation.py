@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,7 +135,8 @@ def test_wilson_against_its_equation():
 def test_the_figure_shows_what_was_counted():
     y_true, y_prob, _ = windows()
     diagram = reliability(y_true, y_prob, n_bins=10)
-    upper, lower = reliability_figure(diagram, title="dogs").axes
+    axes: Any = reliability_figure(diagram, title="dogs").axes
+    upper, lower = axes
     filled = diagram.counts > 0
     points = upper.lines[1].get_xydata()
     np.testing.assert_allclose(points, np.stack([diagram.confidence, diagram.accuracy], axis=1)[filled])

@@ -147,8 +147,6 @@ class MetricAccumulator:
             and self._sums == other._sums
         )
 
-    __hash__ = None  # pyright: ignore[reportAssignmentType]
-
     @property
     def n_windows(self) -> int:
         """Labelled windows counted."""

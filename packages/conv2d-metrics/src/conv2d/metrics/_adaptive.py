@@ -95,6 +95,10 @@ class AdaptiveConformal:
     True
     """
 
+    method: Method
+    alpha: float
+    rate: float
+
     def __init__(
         self,
         method: Method = "lac",
@@ -110,7 +114,7 @@ class AdaptiveConformal:
             raise ValueError(f"step: must be above 0, got {step}.")
         if window is not None and window < 1:
             raise ValueError(f"window: must be at least 1, got {window}.")
-        self.method: Method = method
+        self.method = method
         self.alpha = float(alpha)
         self.step = step
         self.window = window

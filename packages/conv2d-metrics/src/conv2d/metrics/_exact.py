@@ -60,8 +60,6 @@ class ExactSums:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ExactSums) and self.width == other.width and self._fractions() == other._fractions()
 
-    __hash__ = None  # pyright: ignore[reportAssignmentType]
-
     def values(self) -> FloatArray:
         """Round the sums, once, to float64 ``(width,)``."""
         return np.array([float(total) for total in self._fractions()], dtype=np.float64)

@@ -47,8 +47,8 @@ def top_class(name: str, prob: Probabilities) -> tuple[IntArray, FloatArray]:
 
 def at_label(prob: Probabilities, y_true: IntArray) -> FloatArray:
     """Probability of the true class of each row ``(N,)``, in float64."""
-    place = np.arange(0, prob.size, prob.shape[1])
-    place += y_true
+    n_rows, n_classes = prob.shape
+    place: IntArray = np.arange(n_rows, dtype=np.int64) * int(n_classes) + y_true
     return np.take(prob, place).astype(np.float64, copy=False)
 
 
