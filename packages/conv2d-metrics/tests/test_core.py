@@ -24,13 +24,22 @@ def test_all_inputs_give_all_figures():
         "accuracy": metrics.accuracy(Y_TRUE, Y_PRED),
         "balanced_accuracy": metrics.balanced_accuracy(Y_TRUE, Y_PRED),
         "macro_f1": metrics.f1_score(Y_TRUE, Y_PRED),
+        "micro_f1": metrics.f1_score(Y_TRUE, Y_PRED, average="micro"),
         "weighted_f1": metrics.f1_score(Y_TRUE, Y_PRED, average="weighted"),
+        "mcc": metrics.matthews_correlation(Y_TRUE, Y_PRED),
+        "kappa": metrics.cohen_kappa(Y_TRUE, Y_PRED),
+        "coverage": metrics.class_coverage(Y_TRUE, Y_PRED),
+        "motif_count": metrics.motif_count(Y_TRUE, Y_PRED),
         "nll": metrics.nll(Y_TRUE, Y_PROB),
         "brier": metrics.brier_score(Y_TRUE, Y_PROB),
         "ece": metrics.expected_calibration_error(Y_TRUE, Y_PROB),
         "mce": metrics.calibration_error(Y_TRUE, Y_PROB, norm="max"),
         "rmsce": metrics.calibration_error(Y_TRUE, Y_PROB, norm="l2"),
         "classwise_ece": metrics.classwise_ece(Y_TRUE, Y_PROB),
+        "smooth_ece": metrics.smooth_ece(Y_TRUE, Y_PROB),
+        "top_k_accuracy": metrics.top_k_accuracy(Y_TRUE, Y_PROB, k=3),
+        "auroc": metrics.auroc(Y_TRUE, Y_PROB),
+        "average_precision": metrics.average_precision_score(Y_TRUE, Y_PROB),
     }
     assert list(found) == list(found.to_dict())
 

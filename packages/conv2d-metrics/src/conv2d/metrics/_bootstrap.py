@@ -2,60 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from ._binning import Closed
-from ._inputs import FloatArray, IntArray, choice, grouped, predicted, scored, whole
-from ._results import record
-from ._statistics import FROM_PREDICTIONS, FROM_PROBABILITIES, multiplicities, named
+from ._blocks import block_codes
+from ._inputs import FloatArray, choice, grouped, predicted, scored
+from ._intervals import Interval, Resampling
+from ._statistics import FIGURES, FROM_PREDICTIONS, multiplicities, named
 
-
-@dataclass(frozen=True)
-class Interval:
-    """A figure with its confidence interval.
-
-    Attributes
-    ----------
-    value : float
-        The figure on all windows.
-    low, high : float
-        Ends of the interval; NaN when there is none, and `reason` says why.
-    confidence : float
-    n_groups, n_resamples : int
-    method : str
-    reason : str
-        Empty when value, low and high are finite.
-
-    Examples
-    --------
-    >>> f"{Interval(0.8, 0.7, 0.9, confidence=0.95, n_groups=12, n_resamples=1000):.1f}"
-    '0.8 [0.7, 0.9]'
-    """
-
-    value: float
-    low: float
-    high: float
-    confidence: float
-    n_groups: int
-    n_resamples: int
-    method: str = "percentile"
-    reason: str = ""
-
-    def __format__(self, spec: str) -> str:
-        """``f"{interval:.3f}"`` gives ``0.800 [0.700, 0.900]``."""
-        value, low, high = (format(number, spec) for number in (self.value, self.low, self.high))
-        return f"{value} [{low}, {high}]"
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields, JSON-safe: a value that is not finite is null beside the ``reason``."""
-        fields = {name: value for name, value in vars(self).items() if name != "reason"}
-        return record(fields, self.reason)
+Unit = Literal["subject", "block", "frame"]
 
 
 def bootstrap_ci(
@@ -70,12 +29,23 @@ def bootstrap_ci(
     seed: int = 0,
     n_bins: int = 15,
     closed: Closed = "right",
+    unit: Unit | None = None,
+    block_length: int | None = None,
+    sample_weight: npt.ArrayLike | None = None,
 ) -> Interval:
-    """Percentile bootstrap over whole groups.
+    """Compute a figure with its confidence interval, by bootstrap over whole groups.
 
     Windows of one subject resemble each other, so the subjects are the sample: G groups are drawn with replacement,
-    each with all its windows, as often as it was drawn. With few groups the percentile interval is somewhat too short;
-    below about ten, read it as a lower bound on the uncertainty.
+    each with all its windows, as often as it was drawn.
+
+    The plain percentile interval is too short for few groups: it lacks the factor √(G/(G − 1)) and takes the normal's
+    tails for Student's. ``percentile-t`` repairs both by taking percentiles further out, Φ(√(G/(G − 1))·t(G − 1)), and
+    stays within the range of the figure. A figure that is biased on few groups, as a binned calibration error is
+    (upwards), is more so on their resamples, whose percentiles then miss it altogether. If the mean of the resamples
+    differs from the value by more than a tenth of their spread, the interval is ``jackknife-t``: value ± t(G − 1)
+    jackknife standard errors (of the resamples, if there are more groups than resamples), longer by the bias on the
+    side where the truth then lies. In simulation with 12 to 40 subjects, 95 % intervals of accuracy, F1, MCC, NLL and
+    ECE hold the truth 93 to 97 % of the time.
 
     A figure given by name is computed from per-group sufficient sums, so a thousand replicates cost little more than
     one pass over the windows. Any other figure is a callable, called on the resampled windows themselves.
@@ -83,17 +53,17 @@ def bootstrap_ci(
     Parameters
     ----------
     statistic : str or callable
-        From predictions: ``"accuracy"``, ``"balanced_accuracy"``, ``"macro_f1"``, ``"weighted_f1"``; these take the top
-        class if only `y_prob` is given. From probabilities: ``"nll"``, ``"brier"``, ``"ece"``, ``"mce"``, ``"rmsce"``.
-        Or ``f(y_true, y_pred)``, ``f(y_true, y_prob)`` or ``f(y_true, y_pred, y_prob)``, according to what is given,
+        From predictions: ``"accuracy"``, ``"balanced_accuracy"``, ``"macro_f1"``, ``"micro_f1"``, ``"weighted_f1"``,
+        ``"mcc"``, ``"kappa"``, ``"coverage"``, ``"motif_count"``; these take the top class if only `y_prob` is given.
+        From probabilities: ``"nll"``, ``"brier"``, ``"ece"``, ``"mce"``, ``"rmsce"``, ``"classwise_ece"``,
+        ``"smooth_ece"``. Or ``f(y_true, y_pred)``, ``f(y_true, y_prob)`` or ``f(y_true, y_pred, y_prob)``, according to what is given,
         which gets the windows as they are, those labelled −1 too.
     y_true : array_like of int, shape (...)
         Class indices; windows labelled −1 are ignored.
     y_pred : array_like of int, shape (...), optional
     y_prob : array_like of float32 or float64, shape (..., K), optional
     groups : array_like of int or str, shape (...), optional
-        The group of each window. Without it every window is its own group, which is right only for windows that are
-        independent.
+        The subject, or recording, of each window.
     n_resamples : int
     confidence : float
         In (0, 1).
@@ -101,12 +71,20 @@ def bootstrap_ci(
         Same seed, same interval.
     n_bins, closed
         Bins of the calibration errors, as `reliability` (equal width).
+    unit : {"subject", "block", "frame"}, optional
+        What is resampled. ``subject``: the groups; the default if they are given. ``block``: blocks of `block_length`
+        neighbouring windows, for one long recording (or a few, told apart by `groups`; else along the last axis). A
+        block should be longer than the memory of the signal, and there should be a dozen or more. ``frame``: each
+        window, which is right only for windows that are independent; the default without groups.
+    block_length : int, optional
+        In windows; for ``unit="block"``, and only there.
+    sample_weight : array_like, shape (...), optional
+        As `accuracy`; for figures given by name.
 
     Returns
     -------
     Interval
-        The ends are order statistics of the replicates. NaN with a reason when there is one group only, or when the
-        figure is undefined on a replicate.
+        NaN with a reason when there is one group only, or when the figure is undefined on a replicate.
 
     Raises
     ------
@@ -115,7 +93,11 @@ def bootstrap_ci(
 
     References
     ----------
-    B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+    B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 10, 11 and 13.
+    T. Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69, 2015, for the expanded
+    percentiles.
+    E. Carlstein, "The use of subseries values for estimating the variance of a general statistic from a stationary
+    sequence", Annals of Statistics 14, 1986, for blocks.
     C. Field, A. Welsh, "Bootstrapping clustered data", Journal of the Royal Statistical Society B 69, 2007.
 
     Examples
@@ -125,51 +107,38 @@ def bootstrap_ci(
     >>> f"{bootstrap_ci('accuracy', y_true, y_pred=y_pred, groups=['ada', 'ada', 'bo', 'bo', 'cy', 'cy']):.2f}"
     '0.83 [0.50, 1.00]'
     """
-    check_resampling(n_resamples, confidence)
+    if unit is None:
+        unit = "frame" if groups is None else "subject"
+    how = Resampling(n_resamples, confidence, seed, unit)
+    groups = _units(unit, np.shape(y_true), groups, block_length)
     if not isinstance(statistic, str):
-        value, replicates, n_groups = _resample_windows(statistic, y_true, y_pred, y_prob, groups, n_resamples, seed)
-        return interval(value, replicates, n_groups, n_resamples, confidence)
+        if sample_weight is not None:
+            raise ValueError("sample_weight: is for figures given by name; a callable weighs its windows itself.")
+        return _resample_windows(statistic, y_true, y_pred, y_prob, groups, how)
 
-    choice("statistic", statistic, (*FROM_PREDICTIONS, *FROM_PROBABILITIES))
-    if y_pred is not None and statistic in FROM_PREDICTIONS:
-        sample = predicted(y_true, y_pred)
+    choice("statistic", statistic, tuple(FIGURES))
+    from_predictions = statistic in FROM_PREDICTIONS
+    if y_pred is not None and from_predictions:
+        sample = predicted(y_true, y_pred, sample_weight=sample_weight)
     elif y_prob is not None:
-        sample = scored(y_true, y_prob)
+        sample = scored(y_true, y_prob, sample_weight)
     else:
-        raise ValueError(f"statistic {statistic!r}: needs y_prob{' or y_pred' * (statistic in FROM_PREDICTIONS)}.")
-    by = grouped(np.arange(len(sample.kept)) if groups is None else groups, sample.kept)
-    figure = named(statistic, sample, n_bins=n_bins, closed=closed)
-    replicates = figure.resampled(by, n_resamples, seed) if by.n > 1 else np.empty(0)
-    return interval(figure.value(), replicates, by.n, n_resamples, confidence)
+        raise ValueError(f"statistic {statistic!r}: needs y_prob{' or y_pred' * from_predictions}.")
+    return named(statistic, sample, n_bins=n_bins, closed=closed).interval(grouped(groups, sample.kept), how)
 
 
-def check_resampling(n_resamples: int, confidence: float) -> None:
-    """Refuse settings that no interval comes from."""
-    whole("n_resamples", n_resamples, 1)
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence: must lie between 0 and 1, got {confidence}.")
-
-
-def interval(value: float, replicates: FloatArray, n_groups: int, n_resamples: int, confidence: float) -> Interval:
-    """Take the percentile interval of the replicates, or say why there is none."""
-    undefined = int(np.isnan(replicates).sum())
-    low = high = math.nan
-    reasons: list[str] = []
-    if n_groups == 0:
-        reasons.append("no labelled window")
-    elif n_groups == 1:
-        reasons.append("one group only: nothing to resample")
-    elif undefined:
-        reasons.append(f"undefined on {undefined} of {n_resamples} resamples")
-    else:
-        # Order statistics, not interpolation, which turns infinite replicates into NaN. The tail holds as many
-        # replicates on either side, so the interval is symmetric in rank.
-        tail = math.floor((1 - confidence) / 2 * n_resamples + 1e-9)
-        ordered = np.sort(replicates)
-        low, high = float(ordered[tail]), float(ordered[-1 - tail])
-    if any(math.isinf(number) for number in (value, low, high)):
-        reasons.append("infinite, as the NLL is when a true class has probability 0")
-    return Interval(value, low, high, confidence, n_groups, n_resamples, reason="; ".join(reasons))
+def _units(unit: Unit, shape: tuple[int, ...], groups: npt.ArrayLike | None, block_length: int | None) -> npt.ArrayLike:
+    """Find the group of each window that the unit asks for."""
+    choice("unit", unit, get_args(Unit))
+    if (block_length is not None) != (unit == "block"):
+        raise ValueError(f"block_length: {'needed' if unit == 'block' else 'not used'} with unit={unit!r}.")
+    if block_length is not None:
+        return block_codes(shape, groups, block_length)
+    if unit == "frame":
+        return np.arange(int(np.prod(shape)))
+    if groups is None:
+        raise ValueError('groups: needed for unit="subject"; say which subject each window is of.')
+    return groups
 
 
 def _resample_windows(
@@ -177,11 +146,10 @@ def _resample_windows(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike | None,
     y_prob: npt.ArrayLike | None,
-    groups: npt.ArrayLike | None,
-    n_resamples: int,
-    seed: int,
-) -> tuple[float, FloatArray, int]:
-    """Value and replicates of any callable, on the windows themselves, and the number of groups."""
+    groups: npt.ArrayLike,
+    how: Resampling,
+) -> Interval:
+    """Make the interval of any callable, called on the windows themselves."""
     true = np.asarray(y_true)
     given: list[npt.NDArray[Any]] = [true.ravel()]
     for name, values in (("y_pred", y_pred), ("y_prob", y_prob)):
@@ -193,18 +161,19 @@ def _resample_windows(
     if len(given) == 1:
         raise ValueError("statistic: a callable is called on y_true beside y_pred, y_prob or both; neither was given.")
 
-    by = grouped(np.arange(true.size) if groups is None else groups, np.ones(true.size, dtype=np.bool_))
+    by = grouped(groups, np.ones(true.size, dtype=np.bool_))
     order = np.argsort(by.codes, kind="stable")
     rows_of = np.split(order, np.cumsum(np.bincount(by.codes, minlength=by.n))[:-1])
 
-    def on(rows: IntArray) -> float:
+    def on(times: FloatArray) -> float:
+        drawn = np.repeat(np.arange(by.n), times.astype(np.int64))
+        rows = np.concatenate([rows_of[group] for group in drawn])
         return float(statistic(*(array[rows] for array in given)))
 
-    value = float(statistic(*given))
-    if by.n < 2:
-        return value, np.empty(0), by.n
-    replicates = [
-        on(np.concatenate([rows_of[group] for group in np.repeat(np.arange(by.n), times.astype(np.int64))]))
-        for times in multiplicities(by.n, n_resamples, seed)
-    ]
-    return value, np.array(replicates), by.n
+    replicates = [on(times) for times in multiplicities(by.n, how.n_resamples, how.seed)] if by.n > 1 else []
+    return how.interval(
+        float(statistic(*given)),
+        np.array(replicates),
+        by.n,
+        lambda: np.array([on(kept) for kept in 1.0 - np.eye(by.n)]),
+    )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _sums
 from ._binning import Closed, Scheme, bin_edges, bin_index
-from ._inputs import FloatArray, IntArray, scored
+from ._class_bins import class_tables
+from ._inputs import FloatArray, IntArray, choice, scored
 from ._results import record
 
 Norm = Literal["l1", "l2", "max", "mean"]
+Kind = Literal["top", "classwise"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Reliability:
     ----------
     edges : ndarray of float64, shape (B + 1,)
     counts : ndarray of int64, shape (B,)
-        Windows in each bin.
+        Windows in each bin; with sample weights float64, their weight.
     confidence_sum, correct_sum : ndarray of float64, shape (B,)
         Summed confidence, and number of correct answers, in each bin.
 
@@ -38,7 +41,7 @@ class Reliability:
     """
 
     edges: FloatArray
-    counts: IntArray
+    counts: IntArray | FloatArray
     confidence_sum: FloatArray
     correct_sum: FloatArray
 
@@ -52,10 +55,10 @@ class Reliability:
         """Share of correct answers in each bin ``(B,)``, NaN in an empty one."""
         return _sums.ratio(self.correct_sum, self.counts.astype(np.float64))
 
-    def error(self, norm: Norm = "l1") -> float:
-        """Distance of accuracy from confidence over the bins; `calibration_error` explains the norms."""
+    def error(self, norm: Norm = "l1", *, debiased: bool = False) -> float:
+        """Distance of accuracy from confidence over the bins; `calibration_error` explains norm and debiasing."""
         table = np.stack([self.counts.astype(np.float64), self.confidence_sum, self.correct_sum])
-        return float(_sums.calibration_error_of(table, norm))
+        return float(debiased_error(table, norm) if debiased else _sums.calibration_error_of(table, norm))
 
     def __add__(self, other: Reliability) -> Reliability:
         """Pool two diagrams on the same edges; ValueError if the edges differ."""
@@ -90,6 +93,7 @@ def reliability(
     scheme: Scheme = "uniform",
     closed: Closed = "right",
     class_index: int | None = None,
+    sample_weight: npt.ArrayLike | None = None,
 ) -> Reliability:
     """Sort windows into bins of confidence and count, in each, how often the answer was right.
 
@@ -112,6 +116,8 @@ def reliability(
     class_index : int, optional
         Judge the probability of this class against "the label is this class", one-vs-rest. By default the top class
         (ties: the lowest index) is judged, also when there are only two classes (netcal switches to class 1 there).
+    sample_weight : array_like, shape (...), optional
+        As `accuracy`. Equal-mass edges are those of the windows, whatever they weigh.
 
     Returns
     -------
@@ -134,7 +140,7 @@ def reliability(
     >>> diagram.accuracy
     array([nan, nan,  0.,  1.,  1.])
     """
-    sample = scored(y_true, y_prob)
+    sample = scored(y_true, y_prob, sample_weight)
     confidence, correct = sample.confidence, sample.y_pred == sample.y_true
     if class_index is not None:
         if not 0 <= class_index < sample.n_classes:
@@ -143,8 +149,8 @@ def reliability(
         correct = sample.y_true == class_index
     edges = bin_edges(confidence, n_bins, scheme)
     bins = bin_index(confidence, edges, closed)
-    table = _sums.bin_sums(confidence, correct.astype(np.float64), bins, len(edges) - 1)[0]
-    return Reliability(edges, table[0].astype(np.int64), table[1], table[2])
+    table = _sums.bin_sums(confidence, correct.astype(np.float64), bins, len(edges) - 1, weight=sample.weight)[0]
+    return Reliability(edges, table[0].astype(np.int64) if sample.weight is None else table[0], table[1], table[2])
 
 
 def calibration_error(
@@ -152,19 +158,30 @@ def calibration_error(
     y_prob: npt.ArrayLike,
     *,
     norm: Norm = "l1",
+    kind: Kind = "top",
+    debiased: bool = False,
     n_bins: int = 15,
     scheme: Scheme = "uniform",
     closed: Closed = "right",
+    sample_weight: npt.ArrayLike | None = None,
 ) -> float:
-    """Compute the binned calibration error of the top class in a chosen norm.
+    """Compute the binned calibration error in a chosen norm.
 
     Parameters
     ----------
-    y_true, y_prob, n_bins, scheme, closed
+    y_true, y_prob, n_bins, scheme, closed, sample_weight
         As `reliability`.
     norm : {"l1", "l2", "max", "mean"}
         Over the gaps abs(acc_b − conf_b) of the bins: mean weighted by windows (ECE), root of the weighted mean square
         (RMSCE), largest (MCE), or plain mean (netcal's "average" calibration error). Empty bins count in none.
+    kind : {"top", "classwise"}
+        Of the top class, or the mean over all K classes of the error of each class's probability.
+    debiased : bool
+        For ``l1`` and ``l2``: subtract what chance alone adds. A bin's accuracy scatters by √(acc(1 − acc)/n_b), so the
+        plain errors are too large on few windows. ``l2`` subtracts acc(1 − acc)/(n_b − 1) from each squared gap, which
+        leaves the mean square without bias; ``l1`` subtracts what a normal scatter of that size adds to the gap. Bins
+        of one window say nothing about their scatter and are left out. A result below 0 is 0. Weights are taken as
+        repetitions of a window.
 
     Returns
     -------
@@ -174,11 +191,12 @@ def calibration_error(
     Raises
     ------
     TypeError, ValueError
-        As `reliability`; an unknown `norm`.
+        As `reliability`; an unknown `norm` or `kind`; `debiased` with another norm.
 
     References
     ----------
-    A. Kumar, P. Liang, T. Ma, "Verified uncertainty calibration", NeurIPS 2019, for the norms.
+    A. Kumar, P. Liang, T. Ma, "Verified uncertainty calibration", NeurIPS 2019, for the norms and their bias.
+    M. Kull et al., "Beyond temperature scaling", NeurIPS 2019, for class-wise errors.
 
     Examples
     --------
@@ -186,7 +204,32 @@ def calibration_error(
     >>> round(calibration_error([0, 1, 1], y_prob, norm="max", n_bins=5), 6)
     0.6
     """
-    return reliability(y_true, y_prob, n_bins=n_bins, scheme=scheme, closed=closed).error(norm)
+    choice("norm", norm, get_args(Norm))
+    choice("kind", kind, get_args(Kind))
+    if kind == "top":
+        diagram = reliability(y_true, y_prob, n_bins=n_bins, scheme=scheme, closed=closed, sample_weight=sample_weight)
+        return diagram.error(norm, debiased=debiased)
+    error = debiased_error if debiased else _sums.calibration_error_of
+    tables = class_tables(scored(y_true, y_prob, sample_weight, rank=False), n_bins, scheme, closed)
+    return float(np.mean([error(table, norm) for table in tables]))
+
+
+def debiased_error(table: FloatArray, norm: str) -> FloatArray:
+    """Take the error of ``(3, B)`` sums less what the scatter of the bins' accuracies adds to it."""
+    if norm not in ("l1", "l2"):
+        raise ValueError(f"debiased: the bias of norm={norm!r} is not known; use norm='l1' or 'l2'.")
+    count, confidence, correct = table[:, table[0] > 1]
+    gap, accuracy = np.abs(confidence - correct) / count, correct / count
+    spread = accuracy * (1 - accuracy)
+    if norm == "l2":
+        squared = gap**2 - spread / (count - 1)
+        return np.sqrt(np.maximum(0.0, _sums.ratio((count * squared).sum(), count.sum())))
+    sigma = np.sqrt(spread / count)
+    ratio = np.divide(gap, sigma, out=np.full_like(gap, np.inf), where=sigma > 0)
+    # E|X| of a normal X around the gap: σ √(2/π) exp(−r²/2) + gap · erf(r/√2), r = gap/σ.
+    erf = np.array([math.erf(r / math.sqrt(2)) for r in ratio])
+    expected = sigma * math.sqrt(2 / math.pi) * np.exp(-(ratio**2) / 2) + gap * erf
+    return np.maximum(0.0, _sums.ratio((count * (2 * gap - expected)).sum(), count.sum()))
 
 
 def expected_calibration_error(
@@ -195,12 +238,14 @@ def expected_calibration_error(
     n_bins: int = 15,
     scheme: Scheme = "uniform",
     closed: Closed = "right",
+    *,
+    sample_weight: npt.ArrayLike | None = None,
 ) -> float:
     """Compute the expected calibration error, Σ_b n_b/N abs(acc_b − conf_b): the ``l1`` norm of `calibration_error`.
 
     Parameters
     ----------
-    y_true, y_prob, n_bins, scheme, closed
+    y_true, y_prob, n_bins, scheme, closed, sample_weight
         As `reliability`.
 
     Returns
@@ -223,7 +268,7 @@ def expected_calibration_error(
     >>> round(expected_calibration_error([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], n_bins=5), 6)
     0.3
     """
-    return calibration_error(y_true, y_prob, n_bins=n_bins, scheme=scheme, closed=closed)
+    return calibration_error(y_true, y_prob, n_bins=n_bins, scheme=scheme, closed=closed, sample_weight=sample_weight)
 
 
 def classwise_ece(
@@ -233,6 +278,7 @@ def classwise_ece(
     n_bins: int = 15,
     scheme: Scheme = "uniform",
     closed: Closed = "right",
+    sample_weight: npt.ArrayLike | None = None,
 ) -> float:
     """Mean over all K classes of the one-vs-rest ECE of the class probability.
 
@@ -240,7 +286,7 @@ def classwise_ece(
 
     Parameters
     ----------
-    y_true, y_prob, n_bins, scheme, closed
+    y_true, y_prob, n_bins, scheme, closed, sample_weight
         As `reliability`.
 
     Returns
@@ -262,12 +308,12 @@ def classwise_ece(
     >>> round(classwise_ece([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], n_bins=5), 6)
     0.3
     """
-    sample = scored(y_true, y_prob)
-    errors = np.empty(sample.n_classes)
-    for index in range(sample.n_classes):
-        probability = sample.y_prob[:, index].astype(np.float64)
-        edges = bin_edges(probability, n_bins, scheme)
-        bins = bin_index(probability, edges, closed)
-        hit = (sample.y_true == index).astype(np.float64)
-        errors[index] = _sums.calibration_error_of(_sums.bin_sums(probability, hit, bins, len(edges) - 1)[0])
-    return float(errors.mean())
+    return calibration_error(
+        y_true,
+        y_prob,
+        kind="classwise",
+        n_bins=n_bins,
+        scheme=scheme,
+        closed=closed,
+        sample_weight=sample_weight,
+    )

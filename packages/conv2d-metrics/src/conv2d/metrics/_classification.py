@@ -17,7 +17,13 @@ Classes = Literal["present", "true", "all"]
 Average = Literal["macro", "weighted", "micro"]
 
 
-def confusion_matrix(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, n_classes: int | None = None) -> IntArray:
+def confusion_matrix(
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    *,
+    n_classes: int | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+) -> IntArray | FloatArray:
     """Count windows by true and predicted class.
 
     Parameters
@@ -28,10 +34,12 @@ def confusion_matrix(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, n_classes:
         Predicted class indices.
     n_classes : int, optional
         K; by default one more than the highest index that occurs.
+    sample_weight : array_like, shape of `y_true`, optional
+        As `accuracy`.
 
     Returns
     -------
-    ndarray of int64, shape (K, K)
+    ndarray of int64 (with weights float64), shape (K, K)
         Row = true class, column = predicted class (as scikit-learn).
 
     Raises
@@ -47,17 +55,19 @@ def confusion_matrix(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, n_classes:
     array([[1, 1],
            [0, 1]])
     """
-    sample = predicted(y_true, y_pred, n_classes)
-    return _sums.confusion_sums(sample.y_true, sample.y_pred, sample.n_classes)[0].astype(np.int64)
+    table = weighted_confusion(y_true, y_pred, n_classes, sample_weight)
+    return table if sample_weight is not None else table.astype(np.int64)
 
 
-def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
+def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, sample_weight: npt.ArrayLike | None = None) -> float:
     """Share of labelled windows whose class was predicted.
 
     Parameters
     ----------
     y_true, y_pred : array_like of int, same shape
         Class indices; windows labelled −1 are ignored.
+    sample_weight : array_like, shape of `y_true`, optional
+        How much each window counts, at least 0 and finite. A weight of 2 is the window twice, one of 0 is none.
 
     Returns
     -------
@@ -74,10 +84,12 @@ def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     >>> accuracy([0, 1, 1, -1], [0, 1, 0, 0])
     0.6666666666666666
     """
-    return float(_sums.accuracy_of(_confusion(y_true, y_pred)))
+    return float(_sums.accuracy_of(weighted_confusion(y_true, y_pred, sample_weight=sample_weight)))
 
 
-def balanced_accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
+def balanced_accuracy(
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, sample_weight: npt.ArrayLike | None = None
+) -> float:
     """Mean recall over the classes that occur in the labels.
 
     A class that is only predicted has no recall and is left out (as scikit-learn).
@@ -86,6 +98,8 @@ def balanced_accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     ----------
     y_true, y_pred : array_like of int, same shape
         Class indices; windows labelled −1 are ignored.
+    sample_weight : array_like, shape of `y_true`, optional
+        As `accuracy`.
 
     Returns
     -------
@@ -102,7 +116,7 @@ def balanced_accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     >>> balanced_accuracy([0, 0, 0, 1], [0, 0, 0, 0])
     0.5
     """
-    return float(_sums.balanced_accuracy_of(_confusion(y_true, y_pred)))
+    return float(_sums.balanced_accuracy_of(weighted_confusion(y_true, y_pred, sample_weight=sample_weight)))
 
 
 def f1_score(
@@ -112,6 +126,7 @@ def f1_score(
     average: Average = "macro",
     classes: Classes = "present",
     n_classes: int | None = None,
+    sample_weight: npt.ArrayLike | None = None,
 ) -> float:
     """F1 score over classes, 2·TP / (2·TP + FP + FN) each, with a stated rule for absent ones.
 
@@ -129,6 +144,8 @@ def f1_score(
         peers that do so. Without effect on the other averages, where an absent class weighs nothing.
     n_classes : int, optional
         K for ``classes="all"``; by default one more than the highest index that occurs.
+    sample_weight : array_like, shape of `y_true`, optional
+        As `accuracy`.
 
     Returns
     -------
@@ -147,7 +164,7 @@ def f1_score(
     (0.5555555555555555, 0.8333333333333333)
     """
     choice("average", average, ("macro", "weighted", "micro"))
-    table = _confusion(y_true, y_pred, n_classes)
+    table = weighted_confusion(y_true, y_pred, n_classes, sample_weight)
     if average == "macro":
         return float(_sums.macro_f1_of(table, classes))
     return float(_sums.weighted_f1_of(table) if average == "weighted" else _sums.accuracy_of(table))
@@ -155,13 +172,13 @@ def f1_score(
 
 @dataclass(frozen=True)
 class ClassificationReport:
-    """Figures of each class.
+    """Figures of each class, and of all of them.
 
     Attributes
     ----------
     label_names : tuple of str, length K
     confusion : ndarray of int64, shape (K, K)
-        Row = true class, column = predicted class.
+        Row = true class, column = predicted class. With sample weights float64, as the two below.
     support, predicted : ndarray of int64, shape (K,)
         Windows labelled, and windows predicted, as the class.
     precision, recall, f1 : ndarray of float64, shape (K,)
@@ -176,12 +193,26 @@ class ClassificationReport:
     """
 
     label_names: tuple[str, ...]
-    confusion: IntArray
-    support: IntArray
-    predicted: IntArray
+    confusion: IntArray | FloatArray
+    support: IntArray | FloatArray
+    predicted: IntArray | FloatArray
     precision: FloatArray
     recall: FloatArray
     f1: FloatArray
+
+    @property
+    def summary(self) -> dict[str, float]:
+        """Figures over all classes: the three F1 averages, accuracy, balanced accuracy, MCC and kappa."""
+        table = self.confusion.astype(np.float64)
+        return {
+            "accuracy": float(_sums.accuracy_of(table)),
+            "balanced_accuracy": float(_sums.balanced_accuracy_of(table)),
+            "macro_f1": float(_sums.macro_f1_of(table)),
+            "micro_f1": float(_sums.accuracy_of(table)),
+            "weighted_f1": float(_sums.weighted_f1_of(table)),
+            "mcc": float(_sums.mcc_of(table)),
+            "kappa": float(_sums.kappa_of(table)),
+        }
 
     def rows(self) -> list[dict[str, Any]]:
         """One JSON-safe object a class; an undefined figure is null beside a ``reason``."""
@@ -205,6 +236,7 @@ def classification_report(
     *,
     n_classes: int | None = None,
     label_names: Sequence[str] | None = None,
+    sample_weight: npt.ArrayLike | None = None,
 ) -> ClassificationReport:
     """Precision, recall and F1 of each class, beside the confusion matrix.
 
@@ -216,6 +248,8 @@ def classification_report(
         K; by default the number of `label_names`, else one more than the highest index that occurs.
     label_names : sequence of str, length K, optional
         Names for the table; by default the indices.
+    sample_weight : array_like, shape of `y_true`, optional
+        As `accuracy`.
 
     Returns
     -------
@@ -228,12 +262,13 @@ def classification_report(
 
     Examples
     --------
-    >>> classification_report([0, 0, 1], [0, 1, 1]).recall
-    array([0.5, 1. ])
+    >>> report = classification_report([0, 0, 1], [0, 1, 1])
+    >>> report.recall, report.summary["balanced_accuracy"]
+    (array([0.5, 1. ]), 0.75)
     """
     if n_classes is None and label_names is not None:
         n_classes = len(label_names)
-    table = confusion_matrix(y_true, y_pred, n_classes=n_classes)
+    table = confusion_matrix(y_true, y_pred, n_classes=n_classes, sample_weight=sample_weight)
     return report_of(table, names_of(label_names, len(table)))
 
 
@@ -246,7 +281,7 @@ def names_of(label_names: Sequence[str] | None, n_classes: int) -> tuple[str, ..
     return tuple(label_names)
 
 
-def report_of(confusion: IntArray, label_names: tuple[str, ...]) -> ClassificationReport:
+def report_of(confusion: IntArray | FloatArray, label_names: tuple[str, ...]) -> ClassificationReport:
     """Make the report of a confusion matrix."""
     hits, support, predicted_as = np.diagonal(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     return ClassificationReport(
@@ -260,6 +295,12 @@ def report_of(confusion: IntArray, label_names: tuple[str, ...]) -> Classificati
     )
 
 
-def _confusion(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_classes: int | None = None) -> FloatArray:
-    sample = predicted(y_true, y_pred, n_classes)
-    return _sums.confusion_sums(sample.y_true, sample.y_pred, sample.n_classes)[0]
+def weighted_confusion(
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    n_classes: int | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+) -> FloatArray:
+    """Confusion sums ``(K, K)`` in float64."""
+    sample = predicted(y_true, y_pred, n_classes, sample_weight)
+    return _sums.confusion_sums(sample.y_true, sample.y_pred, sample.n_classes, weight=sample.weight)[0]

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from ._inputs import BoolArray, FloatArray, Groups, IntArray, Scored, check_rows, choice, floats, grouped, scored, whole
+from ._blocks import block_codes
+from ._conformal_quantiles import WeightedQuantile, balanced_quantile, conformal_quantile, exact_rate
+from ._inputs import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Scored,
+    check_rows,
+    choice,
+    floats,
+    grouped,
+    labelled_weights,
+    scored,
+)
+from ._nonconformity import Method, Score
 
-Method = Literal["lac", "aps", "raps"]
-Within = Literal["all", "class", "group", "balanced"]
+Within = Literal["all", "class", "group", "balanced", "block"]
 
 
 @dataclass(frozen=True)
@@ -61,12 +72,14 @@ class SplitConformal:
         difficulty. ``raps``: ``aps`` plus `penalty` for each rank beyond `free_rank`, against long tails.
     alpha : float or str
         Rate of misses in (0, 1). Read as the decimal that it prints as: 0.1 is one tenth.
-    within : {"all", "class", "group", "balanced"}
+    within : {"all", "class", "group", "balanced", "block"}
         Which calibration windows set a threshold. ``all``: all of them, one threshold. ``class``: those of each class,
         for coverage in every class (Mondrian). ``group``: those of each group, for coverage in every known group;
         a group without calibration gets full sets. ``balanced``: one threshold for new groups (subjects), where each
         group counts the same however many windows it has, and the group to come as one more whose scores are infinite:
-        with G groups, α < 1/(G + 1) allows no promise and gives full sets.
+        with G groups, α < 1/(G + 1) allows no promise and gives full sets. ``block``: as ``balanced`` over blocks of
+        `block_length` neighbouring windows, for one long recording whose windows depend on their neighbours: they are
+        fewer than they seem, and the threshold is the more careful.
     randomized : bool
         Subtract u·p_y from ``aps`` and ``raps`` scores, u uniform in [0, 1), one for each window. Exact coverage
         instead of too much, at the price of sets that depend on a draw (seeded by `seed`).
@@ -74,12 +87,19 @@ class SplitConformal:
         λ and k_reg of ``raps``; ranks count from 1.
     seed : int
         Of the draws; calibration and prediction use independent streams of it.
+    block_length : int, optional
+        In windows; for ``within="block"``, and only there.
+    score : {"lac", "aps", "raps"}, optional
+        Another name for `method`.
 
     Attributes
     ----------
     alpha : float
     thresholds : dict
-        Threshold by class or group; under the key ``None`` for ``all`` and ``balanced``. Needs a fit.
+        Threshold by class or group; under the key ``None`` for ``all``, ``balanced`` and ``block``. Needs a fit. Empty
+        after a weighted one, where each new window has its own.
+    n_effective : float
+        Calibration windows behind the thresholds; with weights Kish's effective number (Σw)²/Σw². Needs a fit.
 
     References
     ----------
@@ -88,6 +108,7 @@ class SplitConformal:
     A. Angelopoulos, S. Bates, J. Malik, M. Jordan, "Uncertainty sets for image classifiers", ICLR 2021.
     Y. Lee, R. Foygel Barber, R. Willett, "Distribution-free inference with hierarchical data", arXiv:2306.06342, 2023,
     for groups that count the same.
+    R. J. Tibshirani, R. Foygel Barber, E. Candès, A. Ramdas, "Conformal prediction under covariate shift", NeurIPS 2019.
 
     Examples
     --------
@@ -101,6 +122,7 @@ class SplitConformal:
     """
 
     thresholds: dict[Any, float]
+    n_effective: float
 
     def __init__(
         self,
@@ -112,24 +134,31 @@ class SplitConformal:
         penalty: float = 0.01,
         free_rank: int = 1,
         seed: int = 0,
+        block_length: int | None = None,
+        score: Method | None = None,
     ) -> None:
-        choice("method", method, get_args(Method))
+        if score is not None and method not in ("lac", score):
+            raise ValueError(f"score={score!r}: is another name for method, which is {method!r}; give one of them.")
         choice("within", within, get_args(Within))
-        whole("free_rank", free_rank, 0)
-        if penalty < 0:
-            raise ValueError(f"penalty: must be at least 0, got {penalty}.")
-        if not 0 < float(alpha) < 1:
-            raise ValueError(f"alpha: must lie between 0 and 1, got {alpha}.")
-        self.method: Method = method
+        if (block_length is not None) != (within == "block"):
+            raise ValueError(f"block_length: {'needed' if within == 'block' else 'not used'} with within={within!r}.")
+        self.method: Method = method if score is None else score
+        self._score = Score(self.method, penalty, free_rank)
+        self._exact_alpha = exact_rate(alpha)
         self.alpha: float = float(alpha)
-        self._exact_alpha = Fraction(Decimal(str(alpha)))
         self.within: Within = within
         self.randomized = randomized
-        self.penalty = penalty
-        self.free_rank = free_rank
         self.seed = seed
+        self.block_length = block_length
 
-    def fit(self, y_true: npt.ArrayLike, y_prob: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> SplitConformal:
+    def fit(
+        self,
+        y_true: npt.ArrayLike,
+        y_prob: npt.ArrayLike,
+        groups: npt.ArrayLike | None = None,
+        *,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> SplitConformal:
         """Set the thresholds from calibration windows, which must not have been used to fit the model.
 
         Parameters
@@ -139,7 +168,11 @@ class SplitConformal:
         y_prob : array_like of float32 or float64, shape (..., K)
             Rows sum to 1 within 1e-4.
         groups : array_like of int or str, shape (...), optional
-            Needed, and allowed, for ``within="group"`` and ``"balanced"``.
+            Needed for ``within="group"`` and ``"balanced"``; for ``"block"``, the recordings that no block may span
+            (without them, blocks run along the last axis of `y_true`).
+        sample_weight : array_like, shape (...), optional
+            For new windows that are distributed otherwise (covariate shift): how much more often a window like this
+            comes among them than in calibration, up to a factor. Needs ``within="all"``, and weights in `predict`.
 
         Returns
         -------
@@ -149,17 +182,35 @@ class SplitConformal:
         Raises
         ------
         TypeError, ValueError
-            As `nll`; `groups` missing or not wanted.
+            As `nll`; `groups` or `sample_weight` missing or not wanted.
         """
-        self._require_groups(groups, self.within in ("group", "balanced"))
-        sample = scored(y_true, y_prob)
-        scores = self._scores(sample.y_prob, stream=0)
-        true_scores = np.take_along_axis(scores, sample.y_true[:, None], axis=1)[:, 0]
+        if self.within != "block":
+            self._require_groups(groups, self.within in ("group", "balanced"))
+        if sample_weight is not None and self.within != "all":
+            raise ValueError(f"sample_weight: weights go with within='all', not with {self.within!r}.")
+        sample = scored(y_true, y_prob, sample_weight, rank=False)
+        scores = self._score.of_true(sample.y_prob, sample.y_true, self._draws(len(sample.y_prob), stream=0))
         self._n_classes = sample.n_classes
-        self.thresholds = self._thresholds(true_scores, sample, groups)
+        self._weighted: WeightedQuantile | None = None
+        if sample.weight is None:
+            self.n_effective = float(len(scores))
+            if self.within == "block":
+                groups = block_codes(np.shape(y_true), groups, self.block_length or 1)
+            self.thresholds = self._thresholds(scores, sample, groups)
+        else:
+            self._weighted = WeightedQuantile(scores, sample.weight, self._exact_alpha)
+            square = float((sample.weight**2).sum())
+            self.n_effective = float(sample.weight.sum()) ** 2 / square if square else 0.0
+            self.thresholds = {}
         return self
 
-    def predict(self, y_prob: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> PredictionSets:
+    def predict(
+        self,
+        y_prob: npt.ArrayLike,
+        groups: npt.ArrayLike | None = None,
+        *,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> PredictionSets:
         """Build the sets of new windows.
 
         Parameters
@@ -168,6 +219,9 @@ class SplitConformal:
             Rows sum to 1 within 1e-4.
         groups : array_like of int or str, shape (...), optional
             Needed, and allowed, for ``within="group"``.
+        sample_weight : array_like, shape (...), optional
+            Needed, and allowed, after a weighted fit: the same ratio for the new windows. One that is rare in
+            calibration weighs much and gets a large set.
 
         Returns
         -------
@@ -178,7 +232,7 @@ class SplitConformal:
         RuntimeError
             Called before `fit`.
         TypeError, ValueError
-            As `nll`; another number of classes than in calibration; `groups` missing or not wanted.
+            As `nll`; another number of classes than in calibration; `groups` or `sample_weight` missing or not wanted.
         """
         if not hasattr(self, "thresholds"):
             raise RuntimeError("SplitConformal: not fitted yet. Call fit(y_true, y_prob) on calibration windows first.")
@@ -190,14 +244,21 @@ class SplitConformal:
             )
         rows = prob.reshape(-1, self._n_classes)
         check_rows("y_prob", rows)
-        if groups is not None:
-            by = grouped(groups, np.ones(len(rows), dtype=np.bool_))
+        if (sample_weight is None) != (self._weighted is None):
+            wanted = "not used: the fit was without" if self._weighted is None else "needed: the fit was with"
+            raise ValueError(f"sample_weight: {wanted} weights.")
+        everyone = np.ones(len(rows), dtype=np.bool_)
+        if self._weighted is not None:
+            weight = labelled_weights(sample_weight, prob.shape[:-1], everyone)
+            limit = self._weighted.at(np.ones(len(rows)) if weight is None else weight)[:, None]
+        elif groups is not None:
+            by = grouped(groups, everyone)
             limit = np.array([self.thresholds.get(key, math.inf) for key in by.keys])[by.codes, None]
         elif self.within == "class":
-            limit = np.array([self.thresholds[index] for index in range(self._n_classes)])
+            limit = np.array([[self.thresholds[index] for index in range(self._n_classes)]])
         else:
             limit = np.array(self.thresholds[None])
-        sets = self._scores(rows, stream=1) <= limit
+        sets = self._score.sets(rows, limit, self._draws(len(rows), stream=1))
         return PredictionSets(sets.reshape(prob.shape), self.alpha)
 
     def __repr__(self) -> str:
@@ -207,10 +268,11 @@ class SplitConformal:
         if wanted != (groups is not None):
             raise ValueError(f"groups: {'needed' if wanted else 'not used'} here with within={self.within!r}.")
 
-    def _scores(self, prob: npt.NDArray[np.floating[Any]], stream: int) -> FloatArray:
-        """Nonconformity of every class ``(N, K)``; the draws of stream 0 calibrate, those of stream 1 predict."""
-        draws = np.random.default_rng([self.seed, stream]).random(len(prob)) if self.randomized else None
-        return nonconformity(prob.astype(np.float64), self.method, draws, self.penalty, self.free_rank)
+    def _draws(self, n_rows: int, stream: int) -> FloatArray | None:
+        """Draw one number a row if randomized; stream 0 calibrates, stream 1 predicts."""
+        if not self.randomized or self.method == "lac":
+            return None
+        return np.random.default_rng([self.seed, stream]).random(n_rows)
 
     def _thresholds(self, scores: FloatArray, sample: Scored, groups: npt.ArrayLike | None) -> dict[Any, float]:
         if self.within == "class":
@@ -221,43 +283,8 @@ class SplitConformal:
         if groups is None:
             return {None: conformal_quantile(scores, self._exact_alpha)}
         by = grouped(groups, sample.kept)
-        if self.within == "balanced":
+        if self.within in ("balanced", "block"):
             return {None: balanced_quantile(scores, by, self._exact_alpha)}
         return {
             key: conformal_quantile(scores[by.codes == code], self._exact_alpha) for code, key in enumerate(by.keys)
         }
-
-
-def nonconformity(
-    prob: FloatArray, method: Method, draws: FloatArray | None, penalty: float, free_rank: int
-) -> FloatArray:
-    """Score every class ``(N, K)``; higher conforms less."""
-    if method == "lac":
-        return 1.0 - prob
-    order = np.argsort(-prob, axis=1, kind="stable")
-    descending = np.take_along_axis(prob, order, axis=1)
-    ranked = np.cumsum(descending, axis=1)
-    if draws is not None:
-        ranked -= draws[:, None] * descending
-    if method == "raps":
-        rank = np.arange(1, prob.shape[1] + 1, dtype=np.float64)
-        ranked += penalty * np.maximum(0.0, rank - free_rank)
-    scores = np.empty_like(ranked)
-    np.put_along_axis(scores, order, ranked, axis=1)
-    return scores
-
-
-def conformal_quantile(scores: FloatArray, alpha: Fraction) -> float:
-    """Take the ⌈(n + 1)(1 − α)⌉-th smallest of n scores, infinity when there are not that many."""
-    k = math.ceil((len(scores) + 1) * (1 - alpha))
-    return math.inf if k > len(scores) else float(np.partition(scores, k - 1)[k - 1])
-
-
-def balanced_quantile(scores: FloatArray, by: Groups, alpha: Fraction) -> float:
-    """Take the (1 − α)-quantile where each of G groups weighs 1/(G + 1) and the rest lies at infinity."""
-    order = np.argsort(scores, kind="stable")
-    size = np.bincount(by.codes, minlength=by.n)
-    reached = np.cumsum(1.0 / size[by.codes[order]])
-    needed = float((by.n + 1) * (1 - alpha)) - 1e-9  # the slack of summing up to 10⁶ weights in float64
-    index = int(np.searchsorted(reached, needed))
-    return float(scores[order[index]]) if index < len(scores) else math.inf

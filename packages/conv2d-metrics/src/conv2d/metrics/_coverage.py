@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._bootstrap import Interval, bootstrap_ci
+from ._bootstrap import bootstrap_ci
 from ._conformal import PredictionSets
 from ._inputs import IGNORE, FloatArray, IntArray, class_labels, grouped
+from ._intervals import Interval
 from ._results import record
 from ._sums import ratio
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from ._bootstrap import Interval
 from ._inputs import choice
+from ._intervals import Interval
 from ._results import record
 
 Comparison = Literal["<=", "<", ">=", ">"]

@@ -8,16 +8,33 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from ._rows import FloatArray, IntArray, Probabilities, check_rows, top_class
+
+__all__ = [
+    "IGNORE",
+    "BoolArray",
+    "FloatArray",
+    "Groups",
+    "IntArray",
+    "Predicted",
+    "Probabilities",
+    "Scored",
+    "check_rows",
+    "choice",
+    "class_labels",
+    "floats",
+    "grouped",
+    "integers",
+    "labelled_weights",
+    "predicted",
+    "scored",
+    "whole",
+]
+
 IGNORE = -1
 """The label of a window that no figure counts."""
 
-ROW_SUM_TOLERANCE = 1e-4
-"""How far from 1 a row of probabilities may sum: room for a float32 softmax over many classes, none for logits."""
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-Probabilities = npt.NDArray[np.floating[Any]]
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -26,13 +43,14 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 class Predicted:
     """Labelled windows with a predicted class each; ignored windows are gone.
 
-    ``kept`` marks, in the caller's flattened order, the windows that stayed.
+    ``kept`` marks, in the caller's flattened order, the windows that stayed; ``weight`` is None where all count once.
     """
 
     y_true: IntArray
     y_pred: IntArray
     n_classes: int
     kept: BoolArray
+    weight: FloatArray | None
 
 
 @dataclass(frozen=True)
@@ -98,13 +116,34 @@ def floats(name: str, values: npt.ArrayLike) -> Probabilities:
     return array
 
 
-def predicted(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_classes: int | None = None) -> Predicted:
+def labelled_weights(sample_weight: npt.ArrayLike | None, shape: tuple[int, ...], kept: BoolArray) -> FloatArray | None:
+    """Take one weight a window, at least 0 and finite; those of ignored windows are not looked at."""
+    if sample_weight is None:
+        return None
+    array = np.asarray(sample_weight)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"sample_weight: must be numbers, got dtype {array.dtype}.")
+    if array.shape != shape:
+        raise ValueError(f"sample_weight: must have the shape of y_true {shape}, got {array.shape}.")
+    weight = _select(array.ravel(), kept).astype(np.float64)
+    if not (np.isfinite(weight) & (weight >= 0)).all():
+        raise ValueError("sample_weight: weights must be at least 0 and finite; a negative, NaN or infinite one came.")
+    return weight
+
+
+def predicted(
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    n_classes: int | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+) -> Predicted:
     """Check labels against predictions (same shape) and drop the ignored."""
     true = class_labels("y_true", y_true)
     pred = integers("y_pred", y_pred)
     if true.shape != pred.shape:
         raise ValueError(f"y_pred: must have the shape of y_true {true.shape}, got {pred.shape}.")
     kept = (true != IGNORE).ravel()
+    weight = labelled_weights(sample_weight, true.shape, kept)
     true, pred = _select(true.ravel(), kept), _select(pred.ravel(), kept)
     if pred.size and pred.min() < 0:
         raise ValueError(
@@ -114,11 +153,16 @@ def predicted(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_classes: int | Non
     highest = int(max(true.max(), pred.max())) if true.size else -1
     if n_classes is not None and highest >= n_classes:
         raise ValueError(f"n_classes={n_classes}: class indices must be below it, but {highest} occurs.")
-    return Predicted(true, pred, highest + 1 if n_classes is None else n_classes, kept)
+    return Predicted(true, pred, highest + 1 if n_classes is None else n_classes, kept, weight)
 
 
-def scored(y_true: npt.ArrayLike, y_prob: npt.ArrayLike) -> Scored:
-    """Check labels ``(...)`` against probabilities ``(..., K)`` and drop the ignored."""
+def scored(
+    y_true: npt.ArrayLike, y_prob: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None, *, rank: bool = True
+) -> Scored:
+    """Check labels ``(...)`` against probabilities ``(..., K)`` and drop the ignored.
+
+    Without ``rank``, for figures that ask every class alike, no top class is sought and those fields are empty.
+    """
     true = class_labels("y_true", y_true)
     prob = floats("y_prob", y_prob)
     if prob.ndim != true.ndim + 1 or prob.shape[:-1] != true.shape or prob.shape[-1] == 0:
@@ -128,30 +172,16 @@ def scored(y_true: npt.ArrayLike, y_prob: npt.ArrayLike) -> Scored:
         )
     n_classes = prob.shape[-1]
     kept = (true != IGNORE).ravel()
+    weight = labelled_weights(sample_weight, true.shape, kept)
     true, prob = _select(true.ravel(), kept), _select(prob.reshape(-1, n_classes), kept)
     if true.size and true.max() >= n_classes:
         raise ValueError(f"y_true: label {true.max()} has no column in y_prob, which has {n_classes} classes.")
-    check_rows("y_prob", prob)
-    top = prob.argmax(axis=1)
-    confidence = np.take_along_axis(prob, top[:, None], axis=1)[:, 0].astype(np.float64)
-    return Scored(true, top, n_classes, kept, prob, confidence)
-
-
-def check_rows(name: str, prob: Probabilities) -> None:
-    """Refuse ``(N, K)`` that is not one probability distribution a row."""
-    if not prob.size:
-        return
-    if not prob.min() >= 0:  # also true for NaN, which min() hands on
-        row = int(np.flatnonzero(~(prob >= 0).all(axis=1))[0])
-        raise ValueError(f"{name}: probabilities must be ≥ 0 and finite; row {row} is {prob[row]}.")
-    sums = prob @ np.ones(prob.shape[1], dtype=prob.dtype)
-    off = np.abs(sums - 1) > ROW_SUM_TOLERANCE
-    if off.any():
-        row = int(np.flatnonzero(off)[0])
-        raise ValueError(
-            f"{name}: every row must sum to 1 within {ROW_SUM_TOLERANCE:g}; {off.sum()} of {len(off)} do not, "
-            f"first row {row} with {sums[row]:.6g}. Logits go through `softmax` or `TemperatureScaler.transform` first."
-        )
+    if rank:
+        top, confidence = top_class("y_prob", prob)
+    else:
+        check_rows("y_prob", prob)
+        top, confidence = np.empty(0, dtype=np.int64), np.empty(0)
+    return Scored(true, top, n_classes, kept, weight, prob, confidence)
 
 
 def grouped(groups: npt.ArrayLike, kept: BoolArray) -> Groups:
@@ -163,8 +193,12 @@ def grouped(groups: npt.ArrayLike, kept: BoolArray) -> Groups:
         array = array.astype(np.str_)  # how data frames hand text over
     if array.dtype.kind not in "iuU":
         raise TypeError(f"groups: must be integers or text (one name a window), got dtype {array.dtype}.")
-    names, codes = np.unique(_select(array, kept), return_inverse=True)
-    return Groups(names, codes.astype(np.int64, copy=False))
+    chosen = _select(array, kept)
+    # Windows of one group usually stand together: only the first of each run is sorted.
+    first = np.flatnonzero(np.append([True] * bool(len(chosen)), chosen[1:] != chosen[:-1]))
+    names, codes = np.unique(chosen[first], return_inverse=True)
+    lengths = np.diff(np.append(first, len(chosen)))
+    return Groups(names, np.repeat(codes.astype(np.int64, copy=False), lengths))
 
 
 def choice(name: str, value: str, allowed: tuple[str, ...]) -> None:

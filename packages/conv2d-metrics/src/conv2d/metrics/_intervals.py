@@ -1,186 +1,155 @@
-"""Segments as intervals of time: their overlap, and the average precision of scored detections."""
+"""Confidence intervals from replicates of a figure, honest with a dozen subjects."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ._inputs import BoolArray, FloatArray, IntArray
+from ._inputs import FloatArray, whole
 from ._results import record
 
-
-def tiou(one: npt.ArrayLike, other: npt.ArrayLike) -> FloatArray:
-    """Compute the temporal intersection over union of segments, pair by pair.
-
-    Parameters
-    ----------
-    one, other : array_like of float, shape (..., 2)
-        Start and end, in any one unit; leading axes broadcast.
-
-    Returns
-    -------
-    ndarray of float64, shape (...)
-        In [0, 1]; 0 for two empty segments.
-
-    Raises
-    ------
-    ValueError
-        The last axis is not 2, a time is not finite, or an end lies before its start.
-
-    Examples
-    --------
-    >>> tiou([[0, 4], [0, 4]], [2, 6])
-    array([0.33333333, 0.33333333])
-    """
-    (a_start, a_end), (b_start, b_end) = _ends("one", one), _ends("other", other)
-    shared = np.maximum(0.0, np.minimum(a_end, b_end) - np.maximum(a_start, b_start))
-    union = (a_end - a_start) + (b_end - b_start) - shared
-    return np.divide(shared, union, out=np.zeros_like(union), where=union > 0)
+_UNBIASED = 0.1
+"""Up to this share of its standard error a figure's bootstrap bias is that of the draws: 3/√1000."""
 
 
 @dataclass(frozen=True)
-class AveragePrecision:
-    """Average precision of scored detections.
+class Interval:
+    """A figure with its confidence interval.
 
     Attributes
     ----------
-    overlaps : ndarray of float64, shape (θ,)
-        Overlaps that a detection needs.
-    classes : ndarray of int64, shape (K,)
-        Classes that occur in the truth.
-    by_class : ndarray of float64, shape (K, θ)
-        Average precision of each class.
+    value : float
+        The figure on all windows.
+    low, high : float
+        Ends of the interval; NaN when there is none, and `reason` says why.
+    confidence : float
+    n_groups, n_resamples : int
+    method : str
+        ``percentile-t`` or ``jackknife-t``, see `bootstrap_ci`; empty when there is no interval.
+    unit : str
+        What was resampled: ``subject``, ``block`` or ``frame``.
     reason : str
-        Why figures are NaN, or empty.
+        Empty when value, low and high are finite.
 
     Examples
     --------
-    >>> found = AveragePrecision(np.array([0.5, 0.7]), np.array([0, 1]), np.array([[1.0, 0.5], [0.5, 0.0]]))
-    >>> found.by_overlap, found.mean
-    (array([0.75, 0.25]), 0.5)
+    >>> f"{Interval(0.8, 0.7, 0.9, confidence=0.95, n_groups=12, n_resamples=1000):.1f}"
+    '0.8 [0.7, 0.9]'
     """
 
-    overlaps: FloatArray
-    classes: IntArray
-    by_class: FloatArray
+    value: float
+    low: float
+    high: float
+    confidence: float
+    n_groups: int
+    n_resamples: int
+    method: str = "percentile-t"
+    unit: str = "subject"
     reason: str = ""
 
-    @property
-    def by_overlap(self) -> FloatArray:
-        """Mean over the classes, mAP@tIoU ``(θ,)``; NaN when nothing is true."""
-        return self.by_class.mean(axis=0) if len(self.classes) else np.full(len(self.overlaps), np.nan)
-
-    @property
-    def mean(self) -> float:
-        """Mean over classes and overlaps, "average mAP"; NaN when nothing is true."""
-        return float(self.by_overlap.mean())
+    def __format__(self, spec: str) -> str:
+        """``f"{interval:.3f}"`` gives ``0.800 [0.700, 0.900]``."""
+        value, low, high = (format(number, spec) for number in (self.value, self.low, self.high))
+        return f"{value} [{low}, {high}]"
 
     def to_dict(self) -> dict[str, Any]:
-        """Write the figures, JSON-safe."""
-        return record({**vars(self), "by_overlap": self.by_overlap, "mean": self.mean})
+        """All fields, JSON-safe: a value that is not finite is null beside the ``reason``."""
+        fields = {name: value for name, value in vars(self).items() if name != "reason"}
+        return record(fields, self.reason)
 
 
-def average_precision(
-    true: npt.ArrayLike, detected: npt.ArrayLike, *, overlaps: Sequence[float] = (0.5,)
-) -> AveragePrecision:
-    """Compute the average precision of scored detections, mAP@tIoU, as the ActivityNet evaluation does.
+@dataclass(frozen=True)
+class Resampling:
+    """How a bootstrap is run: checked once, shared by all figures of one evaluation."""
 
-    From the highest score down, a detection takes the true segment of its recording and class that it overlaps best
-    among those not taken yet, and is false when that overlap is too small. Unlike in `segment_matches` there is a
-    second choice. The precision at each recall is made the highest at that recall or beyond (VOC 2011), and integrated.
+    n_resamples: int
+    confidence: float
+    seed: int
+    unit: str = "subject"
 
-    Parameters
-    ----------
-    true : array_like of float, shape (G, 4)
-        Recording, start, end, class: as `Segments.rows`.
-    detected : array_like of float, shape (P, 5)
-        Recording, start, end, class, score; equal scores keep their order.
-    overlaps : sequence of float
-        Overlaps θ in (0, 1].
+    def __post_init__(self) -> None:
+        whole("n_resamples", self.n_resamples, 1)
+        if not 0 < self.confidence < 1:
+            raise ValueError(f"confidence: must lie between 0 and 1, got {self.confidence}.")
 
-    Returns
-    -------
-    AveragePrecision
-        Over the classes that occur in the truth; detections of other classes count nowhere.
+    def interval(
+        self,
+        value: float,
+        replicates: FloatArray,
+        n_groups: int,
+        leave_one_out: Callable[[], FloatArray],
+        bounds: tuple[float, float] = (-math.inf, math.inf),
+    ) -> Interval:
+        """Make the interval of the replicates, or say why there is none.
 
-    Raises
-    ------
-    ValueError
-        Wrong numbers of columns, times that are not finite or run backwards, scores that are NaN, an overlap out of
-        range.
-
-    References
-    ----------
-    F. Caba Heilbron et al., "ActivityNet: a large-scale video benchmark", CVPR 2015.
-    M. Everingham et al., "The PASCAL visual object classes challenge", IJCV 2010.
-
-    Examples
-    --------
-    >>> true = [[0, 0.0, 4.0, 1], [0, 6.0, 8.0, 1]]
-    >>> average_precision(true, [[0, 0.0, 3.0, 1, 0.9], [0, 5.0, 9.0, 1, 0.8]], overlaps=[0.5, 0.7]).by_overlap
-    array([1. , 0.5])
-    """
-    wanted, found = _rows("true", true, 4), _rows("detected", detected, 5)
-    theta = np.asarray(overlaps, dtype=np.float64)
-    if theta.ndim != 1 or not len(theta) or not ((theta > 0) & (theta <= 1)).all():
-        raise ValueError(f"overlaps: one or more overlaps in (0, 1] are needed, got {overlaps}.")
-    classes = np.unique(wanted[:, 3])
-    by_class = [_precision(wanted[wanted[:, 3] == k], found[found[:, 3] == k], theta) for k in classes]
-    reason = "" if len(classes) else "nothing is true"
-    return AveragePrecision(theta, classes.astype(np.int64), np.array(by_class).reshape(-1, len(theta)), reason)
-
-
-def _precision(true: FloatArray, found: FloatArray, theta: FloatArray) -> FloatArray:
-    """Average precision of one class at each overlap ``(θ,)``."""
-    found = found[np.argsort(-found[:, 4], kind="stable")]
-    hit = np.zeros((len(theta), len(found)), dtype=np.bool_)
-    for recording in np.unique(found[:, 0]):
-        here, own = np.flatnonzero(found[:, 0] == recording), true[true[:, 0] == recording]
-        if len(own):
-            ious = tiou(found[here, None, 1:3], own[None, :, 1:3])
-            for t, least in enumerate(theta):
-                hit[t, here] = _take(ious, least)
-    hits = np.cumsum(hit, axis=1)
-    precision = hits / np.arange(1, len(found) + 1)
-    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    return (best * hit).sum(axis=1) / len(true)  # recall grows by 1/G at each hit
-
-
-def _take(ious: FloatArray, least: float) -> BoolArray:
-    """Let detections, best score first, take what they overlap best among what is left."""
-    left = np.where(ious >= least, ious, -1.0)
-    hit = np.zeros(len(ious), dtype=np.bool_)
-    for d in np.flatnonzero(left.max(axis=1) >= 0):
-        best = int(left[d].argmax())
-        if left[d, best] >= 0:
-            hit[d] = True
-            left[:, best] = -1.0
-    return hit
-
-
-def _rows(name: str, segments: npt.ArrayLike, columns: int) -> FloatArray:
-    rows = np.asarray(segments, dtype=np.float64)
-    if rows.size == 0:
-        rows = rows.reshape(0, columns)
-    if rows.ndim != 2 or rows.shape[1] != columns:
-        what = "recording, start, end, class, score"
-        raise ValueError(
-            f"{name}: must be ({what[: what.rindex(',')] if columns == 4 else what}) a row, got {rows.shape}."
+        ``leave_one_out`` gives the figure without each group in turn ``(G,)``; it is asked for when needed.
+        """
+        undefined = int(np.isnan(replicates).sum())
+        low = high = math.nan
+        method, reasons = "", list[str]()
+        if n_groups == 0:
+            reasons.append("no labelled window")
+        elif n_groups == 1:
+            reasons.append("one group only: nothing to resample")
+        elif math.isnan(value):
+            reasons.append("undefined on all windows")
+        elif undefined:
+            reasons.append(f"undefined on {undefined} of {self.n_resamples} resamples")
+        else:
+            method, (low, high) = self._ends(value, replicates, n_groups, leave_one_out)
+            low, high = max(low, bounds[0]), min(high, bounds[1])
+        if any(math.isinf(number) for number in (value, low, high)):
+            reasons.append("infinite, as the NLL is when a true class has probability 0")
+        return Interval(
+            value,
+            low,
+            high,
+            confidence=self.confidence,
+            n_groups=n_groups,
+            n_resamples=self.n_resamples,
+            method=method,
+            unit=self.unit,
+            reason="; ".join(reasons),
         )
-    if np.isnan(rows).any():
-        raise ValueError(f"{name}: NaN in row {int(np.flatnonzero(np.isnan(rows).any(axis=1))[0])}.")
-    _ends(name, rows[:, 1:3])
-    return rows
+
+    def _ends(
+        self, value: float, replicates: FloatArray, n_groups: int, leave_one_out: Callable[[], FloatArray]
+    ) -> tuple[str, tuple[float, float]]:
+        quantile = student_quantile((1 + self.confidence) / 2, n_groups - 1)
+        widen = math.sqrt(n_groups / (n_groups - 1))
+        if np.isfinite(replicates).all() and math.isfinite(value):
+            bias, spread = float(replicates.mean()) - value, float(replicates.std())
+            if abs(bias) > _UNBIASED * spread:
+                error = widen * spread
+                if n_groups <= self.n_resamples:
+                    without = leave_one_out()
+                    error = math.sqrt((n_groups - 1) * float(without.var()))
+                if math.isfinite(error):
+                    reach = quantile * error
+                    return "jackknife-t", (value - max(bias, 0.0) - reach, value - min(bias, 0.0) + reach)
+        # Order statistics, not interpolation, which turns infinite replicates into NaN. The tail holds as many
+        # replicates on either side, so the interval is symmetric in rank.
+        tail = math.floor(NormalDist().cdf(-widen * quantile) * len(replicates) + 1e-9)
+        ordered = np.sort(replicates)
+        return "percentile-t", (float(ordered[tail]), float(ordered[-1 - tail]))
 
 
-def _ends(name: str, segments: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    times = np.asarray(segments, dtype=np.float64)
-    if times.ndim == 0 or times.shape[-1] != 2:
-        raise ValueError(f"{name}: the last axis holds start and end, got shape {times.shape}.")
-    if not np.isfinite(times).all() or (times[..., 1] < times[..., 0]).any():
-        raise ValueError(f"{name}: times must be finite and no end before its start.")
-    return times[..., 0], times[..., 1]
+@cache
+def student_quantile(level: float, freedom: int) -> float:
+    """Quantile of Student's t at ``level`` > ½, from its integral: with t = √ν·tan θ the density is cos^(ν−1) θ."""
+    if freedom > 10_000:  # the normal is as near as its fourth digit
+        return NormalDist().inv_cdf(level)
+    nodes, weights = np.polynomial.legendre.leggauss(100)
+    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        inside = middle / 2 * float(weights @ np.cos(middle / 2 * (nodes + 1)) ** (freedom - 1))
+        low, high = (middle, high) if 0.5 + scale * inside < level else (low, middle)
+    return math.sqrt(freedom) * math.tan(low)

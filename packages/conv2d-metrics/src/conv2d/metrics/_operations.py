@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ._behaviour import Transitions
+from ._detections import tiou
 from ._inputs import IGNORE, BoolArray, FloatArray, IntArray, class_labels, integers
-from ._intervals import tiou
 from ._results import record
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from . import _sums
 from ._binning import Closed, bin_edges, bin_index
+from ._class_bins import class_bin_sums
 from ._inputs import FloatArray, Groups, Predicted, Scored
+from ._intervals import Interval, Resampling
+from ._smooth import GRID, residual_sums, smooth_error_of
 
 _TABLE_LIMIT = 2**22
 """Largest per-group table (numbers) held at once; beyond it each resample is summed anew from the windows."""
@@ -29,8 +34,9 @@ class Statistic:
     """A figure of all windows, of each group, or of resampled groups, without going back to the windows."""
 
     table: Table
-    figure: Callable[[FloatArray], FloatArray]
+    figure: Figure
     width: int
+    bounds: tuple[float, float]
 
     def value(self) -> float:
         """Compute the figure on all windows."""
@@ -42,12 +48,31 @@ class Statistic:
 
     def resampled(self, by: Groups, n_resamples: int, seed: int) -> FloatArray:
         """Compute the figure on each resample of the groups ``(n_resamples,)``."""
-        draws = multiplicities(by.n, n_resamples, seed)
         if by.n * self.width > _TABLE_LIMIT:
+            draws = multiplicities(by.n, n_resamples, seed)
             return np.array([float(self.figure(self.table(weight=times[by.codes])[0])) for times in draws])
-        sums = self.table(by)
-        totals = np.stack(list(draws)) @ sums.reshape(by.n, -1)
+        return self._recombined(self.table(by), n_resamples, seed)
+
+    def interval(self, by: Groups, how: Resampling) -> Interval:
+        """Compute the figure with its interval over the groups."""
+        if by.n * self.width <= _TABLE_LIMIT:
+            return self.interval_of(self.table(by), self.value(), how)
+        replicates = self.resampled(by, how.n_resamples, how.seed)
+        return how.interval(self.value(), replicates, by.n, lambda: self._without_each(self.table(by)), self.bounds)
+
+    def interval_of(self, sums: FloatArray, value: float, how: Resampling) -> Interval:
+        """Compute the interval from the sums of each group ``(G, ...)``."""
+        replicates = self._recombined(sums, how.n_resamples, how.seed) if len(sums) > 1 else np.empty(0)
+        return how.interval(value, replicates, len(sums), lambda: self._without_each(sums), self.bounds)
+
+    def _recombined(self, sums: FloatArray, n_resamples: int, seed: int) -> FloatArray:
+        draws = np.stack(list(multiplicities(len(sums), n_resamples, seed)))
+        totals = draws @ sums.reshape(len(sums), -1)
         return self.figure(totals.reshape(n_resamples, *sums.shape[1:]))
+
+    def _without_each(self, sums: FloatArray) -> FloatArray:
+        """Compute the figure with one group left out, for each ``(G,)``."""
+        return self.figure(sums.sum(axis=0) - sums)
 
 
 def multiplicities(n_groups: int, n_resamples: int, seed: int) -> Iterator[FloatArray]:
@@ -58,58 +83,86 @@ def multiplicities(n_groups: int, n_resamples: int, seed: int) -> Iterator[Float
         yield np.bincount(drawn, minlength=n_groups).astype(np.float64)
 
 
-_OF_CONFUSION: dict[str, Callable[[FloatArray], FloatArray]] = {
-    "accuracy": _sums.accuracy_of,
-    "balanced_accuracy": _sums.balanced_accuracy_of,
-    "macro_f1": _sums.macro_f1_of,
-    "weighted_f1": _sums.weighted_f1_of,
-}
-_LOSSES: dict[str, Callable[[Scored], FloatArray]] = {"nll": _sums.log_loss, "brier": _sums.squared_loss}
-_BIN_NORMS = {"ece": "l1", "mce": "max", "rmsce": "l2"}
+Figure = Callable[[FloatArray], FloatArray]
 
-FROM_PREDICTIONS = tuple(_OF_CONFUSION)
-FROM_PROBABILITIES = (*_LOSSES, *_BIN_NORMS)
+
+def _classwise_ece(bins: FloatArray) -> FloatArray:
+    return _sums.calibration_error_of(bins).mean(axis=-1)
+
+
+FIGURES: dict[str, tuple[str, Figure]] = {
+    "accuracy": ("confusion", _sums.accuracy_of),
+    "balanced_accuracy": ("confusion", _sums.balanced_accuracy_of),
+    "macro_f1": ("confusion", _sums.macro_f1_of),
+    "micro_f1": ("confusion", _sums.accuracy_of),
+    "weighted_f1": ("confusion", _sums.weighted_f1_of),
+    "mcc": ("confusion", _sums.mcc_of),
+    "kappa": ("confusion", _sums.kappa_of),
+    "coverage": ("confusion", _sums.class_coverage_of),
+    "motif_count": ("confusion", _sums.motif_count_of),
+    "nll": ("nll", _sums.mean_loss_of),
+    "brier": ("brier", _sums.mean_loss_of),
+    "ece": ("bins", _sums.calibration_error_of),
+    "mce": ("bins", partial(_sums.calibration_error_of, norm="max")),
+    "rmsce": ("bins", partial(_sums.calibration_error_of, norm="l2")),
+    "classwise_ece": ("class_bins", _classwise_ece),
+    "smooth_ece": ("residuals", smooth_error_of),
+}
+"""Each figure by name: the table of sums it is a function of, and the function."""
+
+FROM_PREDICTIONS = tuple(name for name, (table, _) in FIGURES.items() if table == "confusion")
+FROM_PROBABILITIES = tuple(name for name, (table, _) in FIGURES.items() if table != "confusion")
 
 
 def named(name: str, sample: Predicted, *, n_bins: int = 15, closed: Closed = "right") -> Statistic:
     """Make the figure of this name on a sample; one that needs probabilities refuses a sample without."""
-    if name in FROM_PREDICTIONS:
-        return Statistic(confusion_table(sample), _OF_CONFUSION[name], sample.n_classes**2)
+    table, figure = FIGURES[name]
+    n_classes = sample.n_classes
+    width = {"confusion": n_classes**2, "bins": 3 * n_bins, "class_bins": 3 * n_bins * n_classes, "residuals": GRID + 2}
+    return Statistic(table_of(table, sample, n_bins, closed), figure, width.get(table, 3), _bounds(name))
+
+
+def statistic_of_sums(name: str, sums: FloatArray, total: FloatArray, how: Resampling) -> Interval:
+    """Make the interval of the figure of this name from the sums of each group ``(G, ...)`` and of all."""
+    figure = FIGURES[name][1]
+
+    def table(by: Groups | None = None, weight: FloatArray | None = None) -> FloatArray:
+        return sums
+
+    statistic = Statistic(table, figure, total.size, _bounds(name))
+    return statistic.interval_of(sums, float(figure(total)), how)
+
+
+def _bounds(name: str) -> tuple[float, float]:
+    """Range of the figure of this name, which no interval leaves."""
+    unbounded = ("nll", "brier", "motif_count")
+    return -1.0 if name in ("mcc", "kappa") else 0.0, math.inf if name in unbounded else 1.0
+
+
+def table_of(name: str, sample: Predicted, n_bins: int, closed: Closed) -> Table:
+    """Make the builder of this table on a sample."""
+    if name == "confusion":
+        return _weighted(sample, partial(_sums.confusion_sums, sample.y_true, sample.y_pred, sample.n_classes))
     if not isinstance(sample, Scored):
-        raise ValueError(f"statistic {name!r}: needs y_prob.")
+        raise ValueError(f"table {name!r}: needs y_prob.")
     if name in _LOSSES:
-        return Statistic(loss_table(_LOSSES[name](sample)), _sums.mean_loss_of, 3)
-
-    def binned_error(bins: FloatArray) -> FloatArray:
-        return _sums.calibration_error_of(bins, _BIN_NORMS[name])
-
-    return Statistic(bin_table(sample, n_bins, closed), binned_error, 3 * n_bins)
-
-
-def confusion_table(sample: Predicted) -> Table:
-    """Make the builder of confusion counts ``(G, K, K)``."""
-
-    def table(by: Groups | None = None, weight: FloatArray | None = None) -> FloatArray:
-        return _sums.confusion_sums(sample.y_true, sample.y_pred, sample.n_classes, by, weight)
-
-    return table
-
-
-def loss_table(loss: FloatArray) -> Table:
-    """Make the builder of loss sums ``(G, 3)``."""
-
-    def table(by: Groups | None = None, weight: FloatArray | None = None) -> FloatArray:
-        return _sums.loss_sums(loss, by, weight)
-
-    return table
-
-
-def bin_table(sample: Scored, n_bins: int, closed: Closed) -> Table:
-    """Make the builder of reliability sums ``(G, 3, B)`` on equal-width bins."""
-    bins = bin_index(sample.confidence, bin_edges(sample.confidence, n_bins, "uniform"), closed)
+        return _weighted(sample, partial(_sums.loss_sums, _LOSSES[name](sample)))
+    if name == "class_bins":
+        return _weighted(sample, partial(class_bin_sums, sample, n_bins, closed))
     correct = (sample.y_pred == sample.y_true).astype(np.float64)
+    if name == "residuals":
+        return _weighted(sample, partial(residual_sums, sample.confidence, correct))
+    bins = bin_index(sample.confidence, bin_edges(sample.confidence, n_bins, "uniform"), closed)
+    return _weighted(sample, partial(_sums.bin_sums, sample.confidence, correct, bins, n_bins))
+
+
+_LOSSES: dict[str, Callable[[Scored], FloatArray]] = {"nll": _sums.log_loss, "brier": _sums.squared_loss}
+
+
+def _weighted(sample: Predicted, sums: Callable[[Groups | None, FloatArray | None], FloatArray]) -> Table:
+    """Count each window as often as its own weight says, and the weight given."""
 
     def table(by: Groups | None = None, weight: FloatArray | None = None) -> FloatArray:
-        return _sums.bin_sums(sample.confidence, correct, bins, n_bins, by, weight)
+        return sums(by, _sums.product(sample.weight, weight))
 
     return table

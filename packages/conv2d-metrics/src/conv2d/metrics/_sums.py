@@ -11,6 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ._inputs import FloatArray, Groups, IntArray, Scored, choice
+from ._rows import at_label
+
+_ROUNDING = 1e-12
+"""A denominator below this share of its size is 0: weighted sums of the same windows differ in the last places."""
 
 
 def tally(
@@ -30,7 +34,9 @@ def confusion_sums(
     y_true: IntArray, y_pred: IntArray, n_classes: int, by: Groups | None = None, weight: FloatArray | None = None
 ) -> FloatArray:
     """Confusion counts ``(G, K, K)``: rows are true classes, columns predicted ones."""
-    table = tally(y_true * n_classes + y_pred, n_classes**2, by, None, weight)
+    cell = y_true * n_classes
+    cell += y_pred
+    table = tally(cell, n_classes**2, by, None, weight)
     return table.reshape(1 if by is None else by.n, n_classes, n_classes)
 
 
@@ -56,6 +62,13 @@ def loss_sums(loss: FloatArray, by: Groups | None = None, weight: FloatArray | N
     cell = np.zeros(len(loss), dtype=np.int64)
     columns = (None, np.where(infinite, 0.0, loss), infinite.astype(np.float64))
     return np.concatenate([tally(cell, 1, by, value, weight) for value in columns], axis=1)
+
+
+def product(one: FloatArray | None, other: FloatArray | None) -> FloatArray | None:
+    """Multiply two weights of each window, where None is a weight of 1."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one * other
 
 
 def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
@@ -102,6 +115,33 @@ def weighted_f1_of(confusion: FloatArray) -> FloatArray:
     return ratio((np.nan_to_num(class_f1_of(confusion)) * support).sum(axis=-1), support.sum(axis=-1))
 
 
+def mcc_of(confusion: FloatArray) -> FloatArray:
+    """Matthews correlation of K classes, NaN when labels or predictions are all of one class."""
+    total, hits, support, called = _margins(confusion)
+    with_itself = (total**2 - (support**2).sum(axis=-1)) * (total**2 - (called**2).sum(axis=-1))
+    scale = np.where(with_itself > _ROUNDING * total**4, with_itself, 0.0)
+    return ratio(hits * total - (support * called).sum(axis=-1), np.sqrt(scale))
+
+
+def kappa_of(confusion: FloatArray) -> FloatArray:
+    """Cohen's kappa, NaN when chance alone agrees everywhere."""
+    total, hits, support, called = _margins(confusion)
+    chance = (support * called).sum(axis=-1)
+    room = total**2 - chance
+    return ratio(hits * total - chance, np.where(room > _ROUNDING * total**2, room, 0.0))
+
+
+def class_coverage_of(confusion: FloatArray) -> FloatArray:
+    """Share of the labelled classes that are predicted at least once."""
+    labelled = confusion.sum(axis=-1) > 0
+    return ratio((labelled & (confusion.sum(axis=-2) > 0)).sum(axis=-1), labelled.sum(axis=-1))
+
+
+def motif_count_of(confusion: FloatArray) -> FloatArray:
+    """Count the classes predicted at least once."""
+    return (confusion.sum(axis=-2) > 0).sum(axis=-1).astype(np.float64)
+
+
 def calibration_error_of(bins: FloatArray, norm: str = "l1") -> FloatArray:
     """Distance of accuracy from confidence over the bins of ``(..., 3, B)`` sums."""
     choice("norm", norm, ("l1", "l2", "max", "mean"))
@@ -125,7 +165,7 @@ def mean_loss_of(losses: FloatArray) -> FloatArray:
 
 def log_loss(sample: Scored, floor: float = 0.0) -> FloatArray:
     """−ln p(true class) of each window ``(N,)``, with p raised to ``floor``."""
-    p_true = np.take_along_axis(sample.y_prob, sample.y_true[:, None], axis=1)[:, 0].astype(np.float64)
+    p_true = at_label(sample.y_prob, sample.y_true)
     with np.errstate(divide="ignore"):
         return -np.log(np.maximum(p_true, floor))
 
@@ -133,9 +173,13 @@ def log_loss(sample: Scored, floor: float = 0.0) -> FloatArray:
 def squared_loss(sample: Scored) -> FloatArray:
     """Σₖ (pₖ − yₖ)² of each window ``(N,)``, as Σ pₖ² − 2 p(true) + 1 so that no one-hot table is built."""
     prob = sample.y_prob.astype(np.float64, copy=False)
-    p_true = np.take_along_axis(prob, sample.y_true[:, None], axis=1)[:, 0]
-    return np.einsum("nk,nk->n", prob, prob) - 2 * p_true + 1
+    return np.einsum("nk,nk->n", prob, prob) - 2 * at_label(prob, sample.y_true) + 1
 
 
 def _hits(confusion: FloatArray) -> FloatArray:
     return np.diagonal(confusion, axis1=-2, axis2=-1)
+
+
+def _margins(confusion: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """All windows, those on the diagonal, and the windows labelled and predicted as each class."""
+    return confusion.sum(axis=(-2, -1)), _hits(confusion).sum(axis=-1), confusion.sum(axis=-1), confusion.sum(axis=-2)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._inputs import IGNORE, FloatArray, IntArray, Probabilities, class_labels, floats
+from ._inverse_temperature import laplace_beta, newton_beta
 
 Status = Literal["interior", "separable", "anticorrelated"]
 
@@ -46,7 +47,7 @@ def softmax(logits: npt.ArrayLike, temperature: float = 1.0) -> Probabilities:
     array([[0.5, 0.5],
            [1. , 0. ]])
     """
-    z = _finite_logits(logits)
+    z = finite_logits(logits)
     if not (np.isfinite(temperature) and temperature > 0):
         raise ValueError(f"temperature: must be a positive finite number, got {temperature!r}.")
     scaled = z.astype(np.float64)
@@ -119,20 +120,22 @@ class TemperatureScaler:
         TypeError, ValueError
             Wrong type, shape or range, a logit that is not finite, or no labelled window.
         """
-        z, true = _calibration_sample(logits, y_true)
+        z, true = calibration_sample(logits, y_true)
         # Scaling by a power of two is exact; it makes one start and one bracket right for logits of any size.
-        largest = max(float(np.abs(z).max()), _FLOAT64.tiny)
+        largest = max(float(z.max()), -float(z.min()), _FLOAT64.tiny)
         scale = float(2.0 ** np.floor(np.log2(largest)))
-        z = z / scale
-        z -= z.max(axis=1, keepdims=True)
-        z_true = np.take_along_axis(z, true[:, None], axis=1)[:, 0]
+        columns = np.ascontiguousarray(z.T)
+        columns /= scale
+        columns -= columns.max(axis=0)
+        z_true = np.take_along_axis(columns, true[None], axis=0)[0]
 
-        if z_true.mean() <= z.mean() * (1 - 4 * _FLOAT64.eps):  # the slope of the NLL at 1/T = 0 is upward, or rounding
+        # The slope of the NLL at 1/T = 0 is upward, or rounding.
+        if z_true.mean() <= columns.mean() * (1 - 4 * _FLOAT64.eps):
             self.status, self.temperature = "anticorrelated", max(1.0, 1000.0 * largest)
         elif not z_true.any():
-            self.status, self.temperature = "separable", 1.0 / _laplace_beta(z, scale)
+            self.status, self.temperature = "separable", 1.0 / laplace_beta(columns, scale)
         else:
-            self.status, self.temperature = "interior", scale / _newton_beta(z, z_true)
+            self.status, self.temperature = "interior", scale / newton_beta(columns, z_true)
         self.temperature = min(self.temperature, float(_FLOAT64.max))
         self.n_windows = len(true)
         return self
@@ -199,7 +202,7 @@ class TemperatureScaler:
             )
 
 
-def _finite_logits(logits: npt.ArrayLike) -> Probabilities:
+def finite_logits(logits: npt.ArrayLike) -> Probabilities:
     z = floats("logits", logits)
     if z.ndim == 0 or z.shape[-1] == 0:
         raise ValueError(f"logits: the last axis holds the classes, got shape {z.shape}.")
@@ -208,13 +211,13 @@ def _finite_logits(logits: npt.ArrayLike) -> Probabilities:
     return z
 
 
-def _calibration_sample(logits: npt.ArrayLike, y_true: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
+def calibration_sample(logits: npt.ArrayLike, y_true: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
     """Labelled rows as float64 ``(N, K)`` and their labels ``(N,)``."""
     z, true = floats("logits", logits), class_labels("y_true", y_true)
     if z.ndim != true.ndim + 1 or z.shape[:-1] != true.shape:
         raise ValueError(f"logits: must be y_true's shape plus a class axis, {(*true.shape, 'K')}, got {z.shape}.")
     n_classes, labelled = z.shape[-1], true != IGNORE
-    rows, true = _finite_logits(z[labelled]), true[labelled]
+    rows, true = finite_logits(z[labelled]), true[labelled]
     if not true.size:
         raise ValueError("y_true: a temperature needs at least one labelled window, and there is none.")
     if true.max() >= n_classes:
@@ -222,46 +225,5 @@ def _calibration_sample(logits: npt.ArrayLike, y_true: npt.ArrayLike) -> tuple[F
     return rows.astype(np.float64), true
 
 
-def _slope_and_curvature(beta: float, z: FloatArray, z_true: FloatArray) -> tuple[float, float]:
-    """First and second derivative of the mean NLL in β = 1/T: E[z] − z_true and Var[z] under softmax(βz)."""
-    p = np.exp(beta * z)
-    p /= p.sum(axis=1, keepdims=True)
-    mean = np.einsum("nk,nk->n", p, z)
-    square = np.einsum("nk,nk,nk->n", p, z, z)
-    return float((mean - z_true).mean()), float((square - mean**2).mean())
-
-
-def _newton_beta(z: FloatArray, z_true: FloatArray) -> float:
-    """Find the root of the slope, by Newton steps that fall back to bisection when they leave the bracket."""
-    low, high = 0.0, 1.0
-    while _slope_and_curvature(high, z, z_true)[0] < 0:
-        low, high = high, 2 * high
-    beta = (low + high) / 2
-    for _ in range(100):
-        slope, curvature = _slope_and_curvature(beta, z, z_true)
-        low, high = (beta, high) if slope < 0 else (low, beta)
-        step = slope / curvature if curvature > 0 else np.inf
-        following = beta - step if low < beta - step < high else (low + high) / 2
-        if abs(following - beta) <= 1e-14 * beta:
-            return following
-        beta = following
-    return beta
-
-
-def _laplace_beta(z: FloatArray, scale: float) -> float:
-    """1/T ≥ 1 at which the mean confidence of all-right answers is (n + 1)/(n + 2); logits are ``scale × z``."""
-    n = len(z)
-    ties = (z == 0).sum(axis=1)  # the true class cannot win more than its share of a tie
-    target = (n + 1) / (n + 2) * float((1 / ties).mean())
-
-    def confidence(beta: float) -> float:
-        with np.errstate(over="ignore"):
-            return float((1 / np.exp(beta * scale * z).sum(axis=1)).mean())
-
-    low, high = 1.0, 1.0
-    while confidence(high) < target:
-        low, high = high, 2 * high
-    while high - low > 1e-12 * high:
-        middle = (low + high) / 2
-        low, high = (middle, high) if confidence(middle) < target else (low, middle)
-    return high
+TemperatureScaling = TemperatureScaler
+"""`TemperatureScaler` by the name of the method."""
