@@ -1,5 +1,6 @@
 """Small bundles for tests and examples: the shape of the real thing, a hundred times smaller, no torch needed."""
 
+import hashlib
 from pathlib import Path
 from typing import Any, cast
 
@@ -122,7 +123,7 @@ def small_arguments(**changes: Any) -> dict[str, Any]:
     Parameters
     ----------
     **changes : Any
-        Arguments to replace; the samples follow a replaced `model`.
+        Arguments to replace; the samples and metrics follow a replaced `model`.
 
     Returns
     -------
@@ -151,10 +152,11 @@ def small_arguments(**changes: Any) -> dict[str, Any]:
             },
         },
         "calibration": {"temperature": {"temperature": 1.25, "status": "interior", "n_windows": 100}},
-        "metrics": {"accuracy": 0.91, "ece": 0.03},
         "version": "0.1.0",
         "commit_sha": "0123abc",
     } | changes
+    if "metrics" not in arguments:
+        arguments["metrics"] = {"accuracy": 0.91, "ece": 0.03, "model_sha256": hashlib.sha256(model).hexdigest()}
     if "samples" not in arguments:
         arguments["samples"] = small_samples(model)
     return arguments
