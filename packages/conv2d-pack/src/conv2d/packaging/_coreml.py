@@ -50,7 +50,9 @@ class CoreMLTarget:
                 "the extra coreml is not installed",
                 "pip install 'conv2d-pack[coreml]', then: conv2d pack create --targets onnx,coreml",
             )
-        strange = sorted({node.op_type for node in onnx.load_model_from_string(model).graph.node} - _TRANSLATIONS.keys())
+        strange = sorted(
+            {node.op_type for node in onnx.load_model_from_string(model).graph.node} - _TRANSLATIONS.keys()
+        )
         if strange:
             return NotBuilt(
                 f"no translation to Core ML for the operators {', '.join(strange)}",
@@ -71,9 +73,13 @@ class CoreMLTarget:
                 skip_model_load=True,
                 package_dir=str(package),
             )
-            made = {path.relative_to(package).as_posix(): path.read_bytes() for path in package.rglob("*") if path.is_file()}
+            made = {
+                path.relative_to(package).as_posix(): path.read_bytes() for path in package.rglob("*") if path.is_file()
+            }
         if made.keys() != {_MODEL, _WEIGHTS, _MANIFEST}:
-            raise BundleError(f"coremltools wrote {', '.join(sorted(made))}, which is not the package that is known here.")
+            raise BundleError(
+                f"coremltools wrote {', '.join(sorted(made))}, which is not the package that is known here."
+            )
         files = {_MODEL: _canonical_model(made[_MODEL]), _WEIGHTS: made[_WEIGHTS], _MANIFEST: _canonical_manifest()}
         report = {"format": "ML Program, float32", "minimum": "iOS 16, macOS 13"}
         return Built({f"{FOLDER}/{name}": content for name, content in files.items()}, report)

@@ -277,7 +277,9 @@ def _emit(
     return result.SerializeToString(deterministic=True)
 
 
-def _bias(output: str, fit: _Fit, activation: tuple[float, int] | None, added: dict[str, NDArray[Any]], node: Any) -> str:
+def _bias(
+    output: str, fit: _Fit, activation: tuple[float, int] | None, added: dict[str, NDArray[Any]], node: Any
+) -> str:
     """Add a bias: int32 in the unit of the products where the input is uint8, as integer kernels want it; else float."""
     name = f"{output}_bias"
     if activation is None:

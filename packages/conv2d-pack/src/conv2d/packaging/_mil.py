@@ -37,7 +37,9 @@ def evaluate(program: Any, windows: NDArray[np.float32]) -> dict[str, Array]:
             result = OPERATIONS[operation.op_type](arguments)
             (output,) = operation.outputs
             if tuple(result.shape) != tuple(output.shape):
-                raise ValueError(f"{operation.op_type} {operation.name} gives {result.shape}, declared is {output.shape}")
+                raise ValueError(
+                    f"{operation.op_type} {operation.name} gives {result.shape}, declared is {output.shape}"
+                )
             values[output.name] = result
         for name, collected in parts.items():
             collected.append(values[name])

@@ -77,10 +77,19 @@ def sign_bundle(bundle: "Bundle", key: str | Path, *, password: str | None = Non
 
 
 def check_form(folder: Path, identity: str) -> list[Finding]:
-    """Check what can be seen of a signature without a key: its canonical form, and that it is of this bundle."""
+    """Check what can be seen of a folder's signature without a key."""
     try:
-        content = mapping(parse_json(read_file(folder, SIGNATURE), SIGNATURE), SIGNATURE)
-        canonical = canonical_json(content) == read_file(folder, SIGNATURE)
+        data = read_file(folder, SIGNATURE)
+    except OSError as error:
+        return [Finding(SIGNATURE, f"cannot be read ({error.strerror})", "check its permissions")]
+    return check_bytes(data, identity)
+
+
+def check_bytes(data: bytes, identity: str) -> list[Finding]:
+    """Check a signature's canonical form, and that it is of this bundle."""
+    try:
+        content = mapping(parse_json(data, SIGNATURE), SIGNATURE)
+        canonical = canonical_json(content) == data
         envelope = content["dsseEnvelope"]
         (signature,) = envelope["signatures"]
         hint = content["verificationMaterial"]["publicKey"]["hint"]
@@ -100,7 +109,7 @@ def check_form(folder: Path, identity: str) -> list[Finding]:
         signed = {str(entry["name"]): str(entry["digest"]) for entry in cast("list[dict[str, Any]]", listed)}
         extra = set(signature) - {"sig", "keyid"} | set(content["verificationMaterial"]) - {"publicKey", "tlogEntries"}
         spare = [signature.get("keyid"), content["verificationMaterial"].get("tlogEntries")]
-    except (BundleError, OSError, KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
+    except (BundleError, KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
         return [Finding(SIGNATURE, f"is not a signature ({type(error).__name__}: {error})", _FIX)]
     if not canonical or content != expected or extra or any(spare):
         return [Finding(SIGNATURE, "is not in the form that conv2d-pack writes; it was changed", _FIX)]

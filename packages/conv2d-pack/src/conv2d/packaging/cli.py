@@ -177,14 +177,14 @@ def archive(
         if format_ not in get_args(ArchiveFormat):
             raise typer.BadParameter(f"{format_!r} is not one of {', '.join(get_args(ArchiveFormat))}")
         bundle = Bundle.open(find_bundle(root, which))
-        target = output or Path(f"{bundle.id}.{format_}")
+        target = output or Path(f"{bundle.id}.{'oci.tar' if format_ == 'oci' else format_}")
         typer.echo(archive_bundle(bundle, target, cast("ArchiveFormat", format_)))
         _remark(bundle)
 
 
 @app.command()
 def unpack(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .zip or .tar.gz written by `archive`.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file written by `archive`.")],
     root: Root = _ROOT,
     max_bytes: Annotated[int, typer.Option(min=1, help="Largest size unpacked.")] = MAX_BYTES,
 ) -> None:
