@@ -8,14 +8,16 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import pytest
 
 from conv2d.packaging import Bundle, BundleError, archive_bundle, unpack_bundle, verify_bundle
+from conv2d.packaging._archive import ArchiveFormat
 from conv2d.packaging.testing import small_bundle
 
-FORMATS: tuple[Literal["zip", "tar.gz"], ...] = ("zip", "tar.gz")
+FORMATS: tuple[ArchiveFormat, ...] = get_args(ArchiveFormat)
+CONTAINERS = ("zip", "tar.gz")  # what others may have packed
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -139,7 +141,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", CONTAINERS)
 def test_paths_that_lead_out(bundle: Bundle, tmp_path: Path, form: str, name: str) -> None:
     entries = [*members(bundle), (name.format(id=bundle.id), b"x")]
     write = write_zip if form == "zip" else write_tar
@@ -197,7 +199,7 @@ def test_bombs(bundle: Bundle, tmp_path: Path, make: Callable[[Path, str], Path]
     assert not (tmp_path / "root").exists()
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", CONTAINERS)
 def test_contents_that_are_not_the_bundle_s(bundle: Bundle, tmp_path: Path, form: str) -> None:
     write = write_zip if form == "zip" else write_tar
     good = members(bundle)
@@ -219,7 +221,7 @@ def test_contents_that_are_not_the_bundle_s(bundle: Bundle, tmp_path: Path, form
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")  # zipfile's, about what this test does on purpose
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", CONTAINERS)
 def test_the_same_name_twice(bundle: Bundle, tmp_path: Path, form: str) -> None:
     entries = [*members(bundle), members(bundle)[0]]
     write = write_zip if form == "zip" else write_tar

@@ -8,6 +8,7 @@ from conv2d.packaging._diff import Change, diff_bundles
 from conv2d.packaging._export import export_onnx
 from conv2d.packaging._findings import BundleError, BundleNotFoundError, Finding, GateError, MissingToolError, Verdict
 from conv2d.packaging._gates import Gates
+from conv2d.packaging._hailo import HailoTarget
 from conv2d.packaging._model import OnnxModel
 from conv2d.packaging._samples import Samples
 from conv2d.packaging._sign import sign_bundle
@@ -23,6 +24,7 @@ __all__ = [
     "Finding",
     "GateError",
     "Gates",
+    "HailoTarget",
     "MissingToolError",
     "OnnxModel",
     "Samples",

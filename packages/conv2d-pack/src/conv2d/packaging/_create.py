@@ -18,6 +18,7 @@ from conv2d.packaging._inspect import check_labels, check_metrics
 from conv2d.packaging._manifest import file_table, parse_manifest
 from conv2d.packaging._model import TOLERANCE, OnnxModel, compare_samples, inspect_model
 from conv2d.packaging._samples import WINDOW, Samples, samples_to_files
+from conv2d.packaging._sign import check_key, sign_bundle
 from conv2d.packaging._text import canonical_json, mapping, pretty_json, yaml_text
 from conv2d.packaging.targets import KNOWN, NotBuilt, Target, TargetData
 
@@ -47,6 +48,7 @@ def create_bundle(
     test_windows: NDArray[np.float32] | None = None,
     test_labels: NDArray[np.int32] | None = None,
     targets_not_built: Mapping[str, str] = NOT_ASKED_FOR,
+    sign_key: str | Path | None = None,
 ) -> Bundle:
     """Write the bundle `root/<id>`: whole, or not at all.
 
@@ -89,6 +91,8 @@ def create_bundle(
         Their labels, as indices into `labels`.
     targets_not_built : mapping of str to str
         Why each other target is not in the bundle.
+    sign_key : str or Path, optional
+        PEM file of the private key to sign with, see `sign_bundle`.
 
     Returns
     -------
@@ -100,7 +104,9 @@ def create_bundle(
     GateError
         When a quality gate fails without a waiver, or a target is not good enough.
     BundleError
-        When an argument breaks a rule, or a damaged bundle of the same id lies there already.
+        When an argument breaks a rule, the key cannot be used, or a damaged bundle of the same id lies there already.
+    MissingToolError
+        When `sign_key` is given, but the extra `sign` is not installed.
     OSError
         When `root` cannot be written.
 
@@ -115,6 +121,8 @@ def create_bundle(
     ...
     conv2d.packaging._findings.BundleError: model.onnx is ...
     """
+    if sign_key is not None:
+        check_key(sign_key)
     facts = inspect_model(model)
     settings = mapping(dict(config), "config")
     figures = mapping(dict(metrics), "metrics")
@@ -164,7 +172,10 @@ def create_bundle(
         "targets": {"onnx": {"status": "built", "files": ["model.onnx"]}} | skipped | entries,
     }
     contents[CARD] = model_card(manifest, names, texts)
-    return write_bundle(Path(root), manifest | {"files": file_table(contents)}, contents)
+    bundle = write_bundle(Path(root), manifest | {"files": file_table(contents)}, contents)
+    if sign_key is not None:
+        sign_bundle(bundle, sign_key)
+    return bundle
 
 
 def write_bundle(root: Path, manifest: dict[str, Any], contents: Mapping[str, bytes]) -> Bundle:

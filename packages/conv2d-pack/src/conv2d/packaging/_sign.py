@@ -54,26 +54,42 @@ def sign_bundle(bundle: "Bundle", key: str | Path, *, password: str | None = Non
     """
     signing = _library("signing")
     target = bundle.path / SIGNATURE
+    public = check_key(key, password)
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            public = _public_key(Path(key), password, Path(folder))
-        except Exception as error:  # cryptography and the file system raise several types
-            raise BundleError(
-                f"the key {key} cannot be used ({error or type(error).__name__}); give a PEM file with an elliptic-curve "
-                "private key, for example by: openssl ecparam -name prime256v1 -genkey -noout -out signer.pem"
-            ) from error
         if target.exists():
-            findings = check_signature(bundle.path, bundle.id, public)
+            (Path(folder) / "public.pem").write_bytes(public)
+            findings = check_signature(bundle.path, bundle.id, Path(folder) / "public.pem")
             if findings:
                 raise BundleError(f"bundle {bundle.path} is signed already, and not by this key: {findings[0]}")
             return target
         made = Path(folder) / SIGNATURE
-        config = signing.Config().use_elliptic_key_signer(private_key=Path(key), password=password)
-        config.sign(bundle.path, made)
+        config = signing.Config().use_elliptic_key_signer(private_key=Path(key), password=_encoded(password))
+        config.set_hashing_config(_hashing()).sign(bundle.path, made)
         data = canonical_json(parse_json(made.read_bytes(), SIGNATURE))
     # Aside in the root, not in the bundle: a crash in between must leave no stray file in it.
     write_aside(target, data, bundle.path.parent)
     return target
+
+
+def check_key(key: str | Path, password: str | None = None) -> bytes:
+    """Return the public half of a private key as PEM; refuse a key that cannot sign."""
+    _library("signing")
+    serialization = cast("Any", importlib.import_module("cryptography.hazmat.primitives.serialization"))
+    try:
+        private = serialization.load_pem_private_key(Path(key).read_bytes(), _encoded(password))
+        if private.curve.key_size not in (256, 384, 521):
+            raise ValueError(f"its curve is {private.curve.name}")
+        public_format = serialization.PublicFormat.SubjectPublicKeyInfo
+        return bytes(private.public_key().public_bytes(serialization.Encoding.PEM, public_format))
+    except Exception as error:  # cryptography and the file system raise several types
+        raise BundleError(
+            f"the key {key} cannot be used ({error or type(error).__name__}); give a PEM file with an elliptic-curve private "
+            "key, P-256, P-384 or P-521, for example by: openssl ecparam -name prime256v1 -genkey -noout -out signer.pem"
+        ) from error
+
+
+def _encoded(password: str | None) -> bytes | None:
+    return None if password is None else password.encode()
 
 
 def check_form(folder: Path, identity: str) -> list[Finding]:
@@ -129,7 +145,8 @@ def check_signature(folder: Path, identity: str, key: Path) -> list[Finding]:
     if found:
         return found
     try:
-        verifying.Config().use_elliptic_key_verifier(public_key=key).verify(folder, folder / SIGNATURE)
+        config = verifying.Config().use_elliptic_key_verifier(public_key=key)
+        config.set_hashing_config(_hashing()).verify(folder, folder / SIGNATURE)
     except Exception as error:  # cryptography's InvalidSignature, ValueError, OSError of the key
         reason = " ".join(str(error).split()) or type(error).__name__
         return [
@@ -140,14 +157,9 @@ def check_signature(folder: Path, identity: str, key: Path) -> list[Finding]:
     return []
 
 
-def _public_key(key: Path, password: str | None, folder: Path) -> Path:
-    """Write the public half of a private key into `folder`."""
-    serialization = cast("Any", importlib.import_module("cryptography.hazmat.primitives.serialization"))
-    private = serialization.load_pem_private_key(key.read_bytes(), password.encode() if password else None)
-    target = folder / "public.pem"
-    public_format = serialization.PublicFormat.SubjectPublicKeyInfo
-    target.write_bytes(private.public_key().public_bytes(serialization.Encoding.PEM, public_format))
-    return target
+def _hashing() -> Any:
+    """Hash all files but the signature; the library would by default also pass over those of git."""
+    return _library("hashing").Config().set_ignored_paths(paths=[SIGNATURE], ignore_git_paths=False)
 
 
 def _library(name: str) -> Any:

@@ -18,7 +18,6 @@ from conv2d.packaging._clean import clean_bundles
 from conv2d.packaging._diff import diff_bundles
 from conv2d.packaging._files import SIGNATURE
 from conv2d.packaging._findings import BundleError, BundleNotFoundError, GateError, MissingToolError
-from conv2d.packaging._gates import remarks
 from conv2d.packaging._store import find_bundle, list_bundles
 from conv2d.packaging._verify import verify_bundle
 
@@ -214,7 +213,7 @@ def diff(before: Which, after: Which, root: Root = _ROOT, as_json: Json = False)
 
 def _remark(bundle: Bundle) -> None:
     """Tell what must not be forgotten about a bundle, on stderr, where results do not stand."""
-    for remark in remarks(bundle.manifest):
+    for remark in bundle.remarks:
         typer.echo(f"remark: {bundle.id[:12]}: {remark}", err=True)
 
 
@@ -229,7 +228,7 @@ def _summary(bundle: Bundle) -> dict[str, Any]:
         "path": str(bundle.path),
         "name": bundle.manifest["name"],
         "signed": (bundle.path / SIGNATURE).exists(),
-        "remarks": list(remarks(bundle.manifest)),
+        "remarks": list(bundle.remarks),
         "gates": {name: _gate(entry) for name, entry in bundle.manifest["gates"].items()},
         "version": bundle.version,
         "commit_sha": bundle.manifest["commit_sha"],
