@@ -16,7 +16,7 @@ import onnx
 from numpy.typing import NDArray
 
 from conv2d.packaging._findings import BundleError, Finding, MissingToolError
-from conv2d.packaging._graph import EDGE_SAFE, read_graph, shapes_of, split_core, sub_model
+from conv2d.packaging._graph import read_graph, shapes_of, split_core, sub_model
 from conv2d.packaging._hef import HAILO8, Stream, read_hef
 from conv2d.packaging._model import TOLERANCE, load_session
 from conv2d.packaging._samples import Samples, npy_bytes, parse_npy
@@ -146,9 +146,6 @@ def lint_core(model: onnx.ModelProto) -> list[str]:
     for node in convolutions:
         if id(node) not in inside:
             problems.append(f"the convolution {node.output[0]} comes after an operator that is not edge-safe")
-    if not any(node.op_type == "Conv" for node in core):
-        strange = next((node.op_type for node in model.graph.node if node.op_type not in EDGE_SAFE), "none")
-        problems.append(f"no convolution before the first operator that is not edge-safe ({strange})")
     for node in core:
         for name in (*(n for n in node.input if n and n not in stored), *node.output):
             shape = shapes.get(name, ())
