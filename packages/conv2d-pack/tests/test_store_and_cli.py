@@ -129,6 +129,7 @@ def test_diff_command(bundle: Bundle) -> None:
     assert {line.split(":")[0] for line in told} == {
         "metrics.accuracy",
         "gates.accuracy.value",
+        "gates.size_mb.value",
         "labels[2]",
         "files.README.md",
         "files.metrics.json",

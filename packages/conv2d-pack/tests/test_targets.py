@@ -136,14 +136,14 @@ def test_a_target_of_another_model_is_found(plugins: Path, tmp_path: Path) -> No
 
 
 def test_what_cannot_be_built_is_recorded(plugins: Path, tmp_path: Path) -> None:
-    bundle = create(tmp_path, "absent", "coreml")
+    bundle = create(tmp_path, "absent", "cmsis-nn")
     targets = bundle.manifest["targets"]
     assert targets["absent"] == {
         "status": "not built",
         "reason": "its compiler is not installed",
         "next": "pip install its-compiler",
     }
-    assert "no installed distribution provides" in targets["coreml"]["reason"]
+    assert "no installed distribution provides" in targets["cmsis-nn"]["reason"]
     assert targets["hailo"]["reason"] == "not asked for"
     assert verify_bundle(bundle.path).ok
 

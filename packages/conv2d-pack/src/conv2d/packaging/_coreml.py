@@ -260,7 +260,7 @@ def _reshape(build: Any, x: Sequence[Any], _given: Mapping[str, Any], shape: Seq
 
 
 def _gather(build: Any, x: Sequence[Any], given: Mapping[str, Any], _: Sequence[int]) -> Any:
-    indices = x[1].astype(np.int32) if isinstance(x[1], np.ndarray) else x[1]
+    indices: Any = cast("NDArray[Any]", x[1]).astype(np.int32) if isinstance(x[1], np.ndarray) else x[1]
     return build.gather(x=x[0], indices=indices, axis=int(given.get("axis", 0)))
 
 

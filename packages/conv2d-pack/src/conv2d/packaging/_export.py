@@ -158,7 +158,7 @@ def _check_parity(
     got = OnnxModel(data).run(windows)
     for index in range(len(windows)):
         with torch.no_grad():
-            wanted = module(torch.from_numpy(windows[index : index + 1]))
+            wanted = module(cast("Any", torch).from_numpy(windows[index : index + 1]))
         tensors = cast("Sequence[torch.Tensor]", wanted if isinstance(wanted, tuple | list) else [wanted])
         for name, tensor in zip(output_names, tensors, strict=True):
             expected: Any = tensor.cpu().numpy()

@@ -245,7 +245,7 @@ def _emit(
     def quantise(name: str) -> None:
         if name in used:
             scale, zero = used[name]
-            added[f"{name}_scale"], added[f"{name}_zero"] = np.float32(scale), np.uint8(zero)
+            added[f"{name}_scale"], added[f"{name}_zero"] = np.array(scale, np.float32), np.array(zero, np.uint8)
             pair = (f"{name}_scale", f"{name}_zero")
             node("QuantizeLinear", (name, *pair), f"{name}_quantised")
             node("DequantizeLinear", (f"{name}_quantised", *pair), _quantised(name))
@@ -256,7 +256,7 @@ def _emit(
         copy.CopyFrom(old)
         layer, fit = fitted.get(old.output[0], (None, None))
         takes = {layer.node.output[0]: layer.node.input[0] for layer in layers}.get(old.output[0])
-        if takes in used:
+        if takes is not None and takes in used:
             copy.input[0] = _quantised(takes)
         if layer is not None and fit is not None:
             name = f"{old.output[0]}_weight"

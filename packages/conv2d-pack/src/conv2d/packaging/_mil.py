@@ -84,7 +84,7 @@ def _max_pool(given: Mapping[str, Any]) -> Array:
 
 
 def _avg_pool(given: Mapping[str, Any]) -> Array:
-    sums = _windows(_padded(given["x"], given, 0.0), given["kernel_sizes"], given["strides"]).sum(axis=(4, 5))
+    sums: Array = _windows(_padded(given["x"], given, 0.0), given["kernel_sizes"], given["strides"]).sum(axis=(4, 5))
     counted = np.ones_like(given["x"])
     if not given["exclude_padding_from_average"]:
         return (sums / np.prod(given["kernel_sizes"])).astype(np.float32)

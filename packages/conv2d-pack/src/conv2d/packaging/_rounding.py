@@ -6,6 +6,8 @@ Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-tr
 Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019 (bias correction).
 """
 
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,7 +33,7 @@ def round_weights(weights: Matrix, scales: Matrix, moments: Matrix) -> NDArray[n
     order = np.argsort(-strength, kind="stable")
     damped = moments[np.ix_(order, order)] + np.eye(size) * (_DAMPING * strength.mean() + 1e-12)
     # The upper factor of the inverse: row j tells how an error in input j is spread over the inputs after it.
-    spread = np.linalg.cholesky(np.linalg.inv(damped)).T
+    spread = cast("Matrix", np.linalg.cholesky(cast("Matrix", np.linalg.inv(damped)))).T
     free = weights[:, order].copy()
     rounded = np.empty(weights.shape, np.int8)
     for j in range(size):
