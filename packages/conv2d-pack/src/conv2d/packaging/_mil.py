@@ -87,7 +87,7 @@ def _avg_pool(given: Mapping[str, Any]) -> Array:
     sums: Array = _windows(_padded(given["x"], given, 0.0), given["kernel_sizes"], given["strides"]).sum(axis=(4, 5))
     counted = np.ones_like(given["x"])
     if not given["exclude_padding_from_average"]:
-        return (sums / np.prod(given["kernel_sizes"])).astype(np.float32)
+        return sums / np.float32(int(given["kernel_sizes"][0]) * int(given["kernel_sizes"][1]))
     counts = _windows(_padded(counted, given, 0.0), given["kernel_sizes"], given["strides"]).sum(axis=(4, 5))
     return sums / counts
 
@@ -146,7 +146,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "relu": lambda g: np.maximum(g["x"], np.float32(0)),
     "reshape": lambda g: g["x"].reshape(tuple(int(n) for n in g["shape"])),
     "round": lambda g: np.rint(g["x"]),
-    "select": lambda g: np.where(g["cond"], g["a"], g["b"]),
+    "select": lambda g: cast("Array", np.where(g["cond"], g["a"], g["b"])),
     "sign": lambda g: np.sign(g["x"]),
     "squeeze": lambda g: np.squeeze(g["x"], tuple(int(a) for a in g["axes"])),
     "sub": _two(np.subtract),
