@@ -77,7 +77,7 @@ def main() -> None:
     for kind in sorted(made):
         print(f"{kind:<10}{made[kind]:>6}{found[kind]:>7}")
     print(f"{'all':<10}{sum(made.values()):>6}{sum(found.values()):>7}   flips hit {len(hit - {''})} of {files} files")
-    sys.exit(made != found)
+    sys.exit(int(made != found))
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def main() -> None:
             shutil.rmtree(root)
     print(f"{'killed':>8}{'whole already':>15}{'left aside':>12}{'half accepted or next failed':>30}")
     print(f"{killed:>8}{whole:>15}{leftovers:>12}{wrong:>30}")
-    sys.exit(wrong > 0)
+    sys.exit(int(wrong > 0))
 
 
 if __name__ == "__main__":

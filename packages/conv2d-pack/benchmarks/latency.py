@@ -95,7 +95,7 @@ def main() -> None:
         p50, p99 = np.percentile(values[50:], (50, 99)) / 1e6
         slow |= name != "torch eager" and p99 >= LIMIT_MS
         print(f"{name:<14}{p50:>9.3f}{p99:>9.3f}{p50 * 1e6 / base[0]:>13.2f}{p99 * 1e6 / base[1]:>13.2f}")
-    sys.exit(slow)
+    sys.exit(int(slow))
 
 
 if __name__ == "__main__":
