@@ -173,6 +173,68 @@ def test_figures_of_other_weights_are_not_packed(place: Place, conv2d: Command, 
     assert not (tmp_path / "artifacts").exists()
 
 
+def test_a_gate_refuses_with_1_until_it_is_waived(place: Place, conv2d: Command, tmp_path: Path) -> None:
+    strict = ("--set", "gates.accuracy=0.999")
+    root = ("--root", tmp_path / "artifacts")
+    done = conv2d("pack", "create", *place.options, *strict, *root)
+    assert done.code == 1
+    assert "accuracy is 0." in done.err
+    assert "--waive accuracy --reason TEXT" in done.err
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "artifacts").exists()
+    waived = ("--waive", "accuracy", "--reason", "pilot with two subjects")
+    done = conv2d("pack", "create", *place.options, *strict, *root, *waived, "--name", "pilot", "--json")
+    assert done.code == 0, done.err
+    assert "pilot with two subjects" in done.json["remarks"][0]
+    for command in ("verify", "show"):
+        told = conv2d("pack", command, done.json["path"])
+        assert told.code == 0, told.err
+        assert "pilot with two subjects" in told.out
+    assert conv2d("pack", "create", *place.options, *strict, *root, "--waive", "accuracy").code == 2
+
+
+def test_run_tells_a_refused_bundle(place: Place, conv2d: Command, tmp_path: Path) -> None:
+    done = conv2d(
+        *("run", "--config", place.config, "--runs", tmp_path / "runs", "--root", tmp_path / "artifacts"),
+        *("--set", "gates.accuracy=0.999", "--set", "training.epochs=1", "--json"),
+    )
+    assert done.code == 1
+    assert done.json["bundle"] is None
+    assert done.json["verified"] is False
+    assert Path(done.json["report"]).is_file()
+    assert "--waive accuracy --reason TEXT" in done.err
+    assert not (tmp_path / "artifacts").exists()
+
+
+def test_cross_validation_says_whose_figures_they_are(place: Place, conv2d: Command, tmp_path: Path) -> None:
+    options = ("--config", place.config, "--runs", tmp_path / "runs", "--set", "split.kind=cross_validation")
+    options += ("--set", "split.folds=2", "--set", "training.epochs=1")
+    done = conv2d("run", *options, "--root", tmp_path / "artifacts", "--json")
+    assert done.code == 0, done.err
+    listed = conv2d("pack", "list", "--root", tmp_path / "artifacts")
+    assert "refitted on all subjects and were not scored themselves" in listed.out
+    fold = tmp_path / "runs" / "tiny" / "folds" / "0" / "model.safetensors"
+    shutil.copy(tmp_path / "runs" / "tiny" / "folds" / "1" / "model.safetensors", fold)
+    done = conv2d("pack", "create", *options, "--root", tmp_path / "artifacts")
+    assert done.code == 3
+    assert "other weights" in done.err
+
+
+def test_targets_and_signature_from_the_command_line(place: Place, conv2d: Command, tmp_path: Path) -> None:
+    root = ("--root", tmp_path / "artifacts")
+    done = conv2d("pack", "create", *place.options, *root, "--targets", "onnx,hailo")
+    assert done.code == 0, done.err
+    assert "hailo: not built, compiler absent" in done.out
+    assert "hailo parser onnx" in done.out
+    (tmp_path / "junk.hef").write_bytes(b"junk")
+    hef = ("--hef", tmp_path / "junk.hef")
+    assert conv2d("pack", "create", *place.options, *root, "--targets", "onnx,hailo", *hef).code == 3
+    assert conv2d("pack", "create", *place.options, *root, *hef).code == 2
+    (tmp_path / "junk.pem").write_bytes(b"junk")
+    assert conv2d("pack", "create", *place.options, *root, "--sign", tmp_path / "junk.pem").code in (3, 5)
+    assert conv2d("pack", "create", *place.options, *root, "--targets", "onnx,no-such").code == 3
+
+
 @pytest.fixture
 def table(conv2d: Command, tmp_path: Path) -> Path:
     folder = tmp_path / "dogs"

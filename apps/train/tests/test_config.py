@@ -105,3 +105,12 @@ def test_shipped_experiments(name: str) -> None:
             2,
             9,
         )
+
+
+def test_the_gates_are_those_of_the_packaging_wheel_and_need_no_new_training() -> None:
+    from conv2d.packaging import Gates
+    from conv2d_train.config import Experiment, GatesConfig
+
+    assert Gates(**GatesConfig().model_dump()) == Gates()
+    strict = Experiment(name="x", gates=GatesConfig(ece=0.01))
+    assert strict.digest() == Experiment(name="x").digest()

@@ -8,14 +8,16 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import pytest
 
 from conv2d.packaging import Bundle, BundleError, archive_bundle, unpack_bundle, verify_bundle
+from conv2d.packaging._archive import ArchiveFormat
 from conv2d.packaging.testing import small_bundle
 
-FORMATS: tuple[Literal["zip", "tar.gz"], ...] = ("zip", "tar.gz")
+FORMATS: tuple[ArchiveFormat, ...] = get_args(ArchiveFormat)
+CONTAINERS = ("zip", "tar.gz")  # what others may have packed
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -139,7 +141,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", CONTAINERS)
 def test_paths_that_lead_out(bundle: Bundle, tmp_path: Path, form: str, name: str) -> None:
     entries = [*members(bundle), (name.format(id=bundle.id), b"x")]
     write = write_zip if form == "zip" else write_tar
@@ -197,7 +199,7 @@ def test_bombs(bundle: Bundle, tmp_path: Path, make: Callable[[Path, str], Path]
     assert not (tmp_path / "root").exists()
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", CONTAINERS)
 def test_contents_that_are_not_the_bundle_s(bundle: Bundle, tmp_path: Path, form: str) -> None:
     write = write_zip if form == "zip" else write_tar
     good = members(bundle)
@@ -219,7 +221,7 @@ def test_contents_that_are_not_the_bundle_s(bundle: Bundle, tmp_path: Path, form
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")  # zipfile's, about what this test does on purpose
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", CONTAINERS)
 def test_the_same_name_twice(bundle: Bundle, tmp_path: Path, form: str) -> None:
     entries = [*members(bundle), members(bundle)[0]]
     write = write_zip if form == "zip" else write_tar
@@ -232,3 +234,92 @@ def test_not_an_archive(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x").write_bytes(data)
     with pytest.raises(BundleError, match=r"archive .*x"):
         unpack_bundle(tmp_path / "x", tmp_path / "root")
+
+
+def test_tar_zst_is_read_by_the_library_and_holds_the_tar(bundle: Bundle, tmp_path: Path) -> None:
+    import zstandard
+
+    data = archive_bundle(bundle, tmp_path / "b.tar.zst", "tar.zst").read_bytes()
+    plain = zstandard.ZstdDecompressor().decompress(data)
+    with tarfile.open(fileobj=io.BytesIO(plain)) as archive:
+        assert archive.getnames() == sorted(name for name, _ in members(bundle))
+    packed = tmp_path / "packed.tar.zst"  # as another tool compresses it, without the size in front
+    packed.write_bytes(zstandard.ZstdCompressor(level=19, write_content_size=False).compress(plain))
+    assert packed.stat().st_size < len(data)
+    assert unpack_bundle(packed, tmp_path / "root").id == bundle.id
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**17 - 1, 2**17, 2**17 + 1, 300_000])
+def test_stored_zstandard_frames(size: int) -> None:
+    import zstandard
+
+    from conv2d.packaging._zstd import read_at_most, stored_frame
+
+    data = os.urandom(size)
+    assert zstandard.ZstdDecompressor().decompress(stored_frame(data)) == data
+    assert read_at_most(io.BytesIO(stored_frame(data)), size + 1) == data
+    assert read_at_most(io.BytesIO(stored_frame(data)), size // 2) == data[: size // 2]
+
+
+def test_zstandard_bomb(bundle: Bundle, tmp_path: Path) -> None:
+    import zstandard
+
+    (tmp_path / "bomb").write_bytes(zstandard.ZstdCompressor().compress(bytes(200_000_000)))
+    assert (tmp_path / "bomb").stat().st_size < 100_000
+    with pytest.raises(BundleError, match=r"unpacked; raise max_bytes"):
+        unpack_bundle(tmp_path / "bomb", tmp_path / "root", max_bytes=1_000_000)
+
+
+def oci(bundle: Bundle, tmp_path: Path) -> dict[str, bytes]:
+    with tarfile.open(archive_bundle(bundle, tmp_path / "b.oci.tar", "oci")) as archive:
+        return {m.name: archive.extractfile(m).read() for m in archive}  # type: ignore[union-attr]
+
+
+def test_oci_layout_is_what_the_specification_says(bundle: Bundle, tmp_path: Path) -> None:
+    import hashlib
+    import json
+
+    layout = oci(bundle, tmp_path)
+    assert json.loads(layout["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
+    index = json.loads(layout["index.json"])
+    assert index["schemaVersion"] == 2
+    (entry,) = index["manifests"]
+    assert entry["annotations"] == {"org.opencontainers.image.ref.name": bundle.id[:12]}
+    for name, data in layout.items():
+        if name.startswith("blobs/"):
+            assert name == f"blobs/sha256/{hashlib.sha256(data).hexdigest()}"
+    manifest = json.loads(layout[f"blobs/sha256/{entry['digest'][7:]}"])
+    assert manifest["mediaType"] == entry["mediaType"] == "application/vnd.oci.image.manifest.v1+json"
+    assert manifest["artifactType"] == "application/vnd.conv2d.bundle.v1"
+    assert layout[f"blobs/sha256/{manifest['config']['digest'][7:]}"] == b"{}"
+    named = {layer["annotations"]["org.opencontainers.image.title"]: layer for layer in manifest["layers"]}
+    assert set(named) == {name for name, _ in members(bundle)}
+    for name, data in members(bundle):
+        assert named[name]["digest"] == f"sha256:{hashlib.sha256(data).hexdigest()}"
+        assert named[name]["size"] == len(data)
+
+
+def test_oci_layouts_that_lie(bundle: Bundle, tmp_path: Path) -> None:
+    import json
+
+    good = oci(bundle, tmp_path)
+    cases: list[tuple[dict[str, bytes], str]] = [
+        ({**good, "index.json": b"{}"}, "no OCI layout"),
+        ({**good, "index.json": b"[]"}, "index.json holds a list"),
+        (
+            {**good, "index.json": json.dumps({"manifests": [{"digest": "md5:0", "size": 1}]}).encode()},
+            "digests are sha256",
+        ),
+        (
+            {**good, "index.json": json.dumps({"manifests": [{"digest": "sha256:../../x", "size": 1}]}).encode()},
+            "names a blob",
+        ),
+    ]
+    for name, data in good.items():
+        if name.startswith("blobs/") and data != b"{}":
+            cases.append(({**good, name: data[:-1] + b"?"}, "lacks the blob|no OCI layout|cannot be read"))
+    for number, (layout, text) in enumerate(cases):
+        file = write_tar(tmp_path / f"lie{number}", list(layout.items()))
+        with pytest.raises(BundleError, match=text):
+            unpack_bundle(file, tmp_path / "root")
+    assert not (tmp_path / "root").exists()

@@ -56,8 +56,12 @@ def test_leftovers_go_when_they_are_old(tmp_path: Path) -> None:
     for path in (young, old):
         path.mkdir()
         (path / "model.onnx").write_text("half")
-    os.utime(old, (1_700_000_000, 1_700_000_000))
-    assert clean_bundles(tmp_path, keep=0).removed == (old.resolve(),)
+    file = tmp_path / ".conv2d-pack-0000000000000003"
+    file.write_text("half a signature")
+    for path in (old, file):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    assert clean_bundles(tmp_path, keep=0).removed == (old.resolve(), file.resolve())
+    assert not file.exists()
     assert young.exists()
     assert not old.exists()
 

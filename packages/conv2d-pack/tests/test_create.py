@@ -86,7 +86,8 @@ def test_a_damaged_one_in_the_way_is_told(bundle: Bundle) -> None:
         ({"version": "0.1.1"}, None),
         ({"commit_sha": None}, None),
         ({"labels": ("rest", "trot", "walk")}, "label_map.json"),
-        ({"metrics": {"accuracy": 0.92}}, "metrics.json"),
+        ({"metrics": {**small_arguments()["metrics"], "accuracy": 0.92}}, "metrics.json"),
+        ({"name": "other"}, "README.md"),
         ({"model": small_model(1)}, "model.onnx"),
     ],
 )

@@ -122,13 +122,16 @@ def test_archive_and_unpack_commands(bundle: Bundle, tmp_path: Path, monkeypatch
 
 def test_diff_command(bundle: Bundle) -> None:
     root = bundle.path.parent
-    other = small_bundle(root, metrics={"accuracy": 0.95, "ece": 0.03}, labels=("rest", "walk", "run"))
+    other = small_bundle(root, metrics={**bundle.metrics, "accuracy": 0.95}, labels=("rest", "walk", "run"))
     told = run("diff", bundle.id[:8], other.id[:8], "--root", root).stdout.splitlines()
     assert "metrics.accuracy: 0.91 -> 0.95" in told
     assert "labels[2]: trot -> run" in told
     assert {line.split(":")[0] for line in told} == {
         "metrics.accuracy",
+        "gates.accuracy.value",
+        "gates.size_mb.value",
         "labels[2]",
+        "files.README.md",
         "files.metrics.json",
         "files.label_map.json",
     }

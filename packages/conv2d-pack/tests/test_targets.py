@@ -21,9 +21,9 @@ class Digest:
     name = "digest"
     def check(self, model):
         return None
-    def build(self, model, windows):
-        text = f"{hashlib.sha256(model).hexdigest()} {len(windows)}"
-        return Built({"digest/model.txt": text.encode()}, {"windows": len(windows)})
+    def build(self, model, data):
+        text = f"{hashlib.sha256(model).hexdigest()} {len(data.calibration)}"
+        return Built({"digest/model.txt": text.encode()}, {"windows": len(data.calibration)})
     def verify(self, files, model, samples):
         if files["digest/model.txt"].split()[0].decode() != hashlib.sha256(model).hexdigest():
             return TargetCheck((Finding("digest/model.txt", "is of another model", "build it again"),))
@@ -36,22 +36,22 @@ class Absent(Digest):
 
 class Clash(Digest):
     name = "clash"
-    def build(self, model, windows):
+    def build(self, model, data):
         return Built({"metrics.json": b"{}"})
 
 class Escape(Digest):
     name = "escape"
-    def build(self, model, windows):
+    def build(self, model, data):
         return Built({"../escape": b"x"})
 
 class Empty(Digest):
     name = "empty"
-    def build(self, model, windows):
+    def build(self, model, data):
         return Built({})
 
 class Poor(Digest):
     name = "poor"
-    def build(self, model, windows):
+    def build(self, model, data):
         raise BundleError("code agreement is 0.5, the least is 0.97; give more calibration windows.")
 
 class Raises(Digest):
@@ -136,14 +136,14 @@ def test_a_target_of_another_model_is_found(plugins: Path, tmp_path: Path) -> No
 
 
 def test_what_cannot_be_built_is_recorded(plugins: Path, tmp_path: Path) -> None:
-    bundle = create(tmp_path, "absent", "coreml")
+    bundle = create(tmp_path, "absent", "cmsis-nn")
     targets = bundle.manifest["targets"]
     assert targets["absent"] == {
         "status": "not built",
         "reason": "its compiler is not installed",
         "next": "pip install its-compiler",
     }
-    assert "no installed distribution provides" in targets["coreml"]["reason"]
+    assert "no installed distribution provides" in targets["cmsis-nn"]["reason"]
     assert targets["hailo"]["reason"] == "not asked for"
     assert verify_bundle(bundle.path).ok
 

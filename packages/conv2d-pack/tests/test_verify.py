@@ -34,6 +34,9 @@ def test_reached_through_a_link(bundle: Bundle, tmp_path: Path) -> None:
     assert Bundle.open(tmp_path / "current").path == bundle.path
 
 
+CHANGES = int(os.environ.get("CONV2D_PACK_FUZZ", "300"))  # 2,000 and more: see benchmarks/fuzz.py
+
+
 def mutate(rng: random.Random, folder: Path) -> tuple[str, str]:
     """Change one thing in a bundle; return what was done and the file a finding must name."""
     files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
@@ -72,7 +75,7 @@ def mutate(rng: random.Random, folder: Path) -> tuple[str, str]:
 def test_every_random_change_is_found_and_named(bundle: Bundle, tmp_path: Path) -> None:
     rng = random.Random(20261121)
     done: dict[tuple[str, str], int] = {}
-    for number in range(400):
+    for number in range(CHANGES):
         folder = tmp_path / str(number) / bundle.id
         shutil.copytree(bundle.path, folder)
         kind, name = mutate(rng, folder)
@@ -84,7 +87,7 @@ def test_every_random_change_is_found_and_named(bundle: Bundle, tmp_path: Path) 
         with pytest.raises(BundleError, match=r"fix: \w+"):
             Bundle.open(folder)
         shutil.rmtree(folder.parent)
-    assert len({name for kind, name in done if kind == "flip"}) == 12  # every file of the bundle was hit
+    assert len({name for kind, name in done if kind == "flip"}) == 13  # every file of the bundle was hit
 
 
 def test_many_changes_give_as_many_findings(bundle: Bundle) -> None:
@@ -131,7 +134,14 @@ def test_a_pipe_does_not_hang(bundle: Bundle) -> None:
 def forge(bundle: Bundle, change: Callable[[dict[str, Any], dict[str, bytes]], object]) -> Path:
     manifest = json.loads((bundle.path / "manifest.json").read_bytes())
     contents = {name: (bundle.path / name).read_bytes() for name in manifest["files"]}
+    before = contents["model.onnx"], contents["metrics.json"]
     change(manifest, contents)
+    if contents.get("model.onnx", before[0]) != before[0] and contents["metrics.json"] == before[1]:
+        figures = json.loads(before[1])  # a careful forger says that the figures are of the new weights
+        figures["model_sha256"] = hashlib.sha256(contents["model.onnx"]).hexdigest()
+        contents["metrics.json"] = json.dumps(figures).encode()
+    size = sum(len(content) for name, content in contents.items() if name != "README.md")
+    manifest["gates"]["size_mb"]["value"] = size / 1e6
     for name in contents:
         old = manifest["files"].get(name, {})
         manifest["files"][name] = {"sha256": hashlib.sha256(contents[name]).hexdigest(), "size": len(contents[name])}
@@ -149,6 +159,10 @@ def forge(bundle: Bundle, change: Callable[[dict[str, Any], dict[str, bytes]], o
 
 def put(name: str, data: bytes) -> Callable[[dict[str, Any], dict[str, bytes]], object]:
     return lambda _, contents: contents.__setitem__(name, data)
+
+
+def better_figures(_: dict[str, Any], contents: dict[str, bytes]) -> None:
+    contents["metrics.json"] = contents["metrics.json"].replace(b"0.91", b"0.99")
 
 
 def no_windows(_: dict[str, Any], contents: dict[str, bytes]) -> None:
@@ -195,6 +209,11 @@ LAUGHS = b"a: &a [x, x, x, x, x, x, x, x]\n" + b"".join(
         (put("metrics.json", b'{"a": 1, "a": 2}'), "metrics.json", "twice"),
         (put("metrics.json", b"[" * 200_000), "metrics.json", "JSON"),
         (put("metrics.json", b'{"model_sha256": "0"}'), "metrics.json", "evaluate this model"),
+        (put("metrics.json", b'{"accuracy": 0.9, "ece": 0.01}'), "metrics.json", "does not say which weights"),
+        (better_figures, "metrics.json", "gives accuracy 0.99, but the manifest's gate was judged with 0.91"),
+        (lambda m, c: m["gates"]["ece"].__setitem__("limit", 0.02), "metrics.json", "fails the gate ece: it is 0.03"),
+        (lambda m, c: m["gates"].pop("ece"), "manifest.json", "breaks its schema"),
+        (lambda m, c: m.__setitem__("scored_weights", "folds"), "metrics.json", "the manifest says"),
         (put("label_map.json", b'{"labels": ["a", "b"]}'), "label_map.json", "2 labels"),
         (put("label_map.json", b"{}"), "label_map.json", "no labels"),
         (put("VERSION", b"9.9.9\n"), "VERSION", "manifest says '0.1.0'"),

@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from conv2d.data import DataError
-from conv2d.packaging import BundleError, MissingToolError
+from conv2d.packaging import BundleError, GateError, MissingToolError
 from conv2d_train._errors import ConfigError, RunError
 
 EXIT_CODES: Mapping[type[Exception], int] = {
     DataError: 3,
+    GateError: 1,  # before its base, BundleError
     BundleError: 3,
     RunError: 3,
     ConfigError: 4,

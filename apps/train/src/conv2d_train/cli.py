@@ -123,28 +123,35 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Do it all: train, eval, analyze, pack create, pack verify."""
-    from conv2d.packaging import verify_bundle
+    from conv2d.packaging import GateError, verify_bundle
 
     experiment = _experiment(config, set_, data)
     finished = _train(experiment, runs, False, jobs)
     metrics = _evaluate(experiment, runs, "test", True)
     report = _report(experiment, runs)
-    made = _pack(experiment, runs, root)
-    verdict = verify_bundle(made)
+    refusal, made = None, None
+    try:
+        made = _pack(experiment, runs, root).path
+    except GateError as error:  # the run stands and its figures are shown; only the bundle is refused
+        refusal = error
+    verified = made is not None and verify_bundle(made).ok
     if json:
         emit(
             {
                 "run": str(finished.path),
                 "metrics": metrics,
                 "report": str(report),
-                "bundle": str(made),
-                "verified": verdict.ok,
+                "bundle": None if made is None else str(made),
+                "verified": verified,
             }
         )
     else:
         show(figures_table(metrics))
-        tell(f"report: {report}\nbundle: {made}\nverify: {'ok' if verdict.ok else 'FAILED'}")
-    if not verdict.ok:
+        tell(f"report: {report}")
+        tell("bundle: refused" if made is None else f"bundle: {made}\nverify: {'ok' if verified else 'FAILED'}")
+    if refusal is not None:
+        raise refusal
+    if not verified:
         raise typer.Exit(1)
 
 
@@ -155,18 +162,57 @@ def pack_create(
         Path | None,
         typer.Option("--model", help="The run's folder or its model.safetensors; by default runs/<name>.", exists=True),
     ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The bundle's name; by default the experiment's.")] = None,
+    targets: Annotated[
+        str,
+        typer.Option("--targets", help="What to build: onnx, onnx-int8, coreml, hailo or a plug-in's; with commas."),
+    ] = "onnx",
+    hef: Annotated[
+        Path | None, typer.Option("--hef", help="For hailo: what its compiler made of this model.", exists=True)
+    ] = None,
+    sign: Annotated[Path | None, typer.Option("--sign", help="Sign with this private key (PEM).", exists=True)] = None,
+    waive: Annotated[
+        list[str] | None, typer.Option("--waive", help="Let this gate fail; on record. May be repeated.")
+    ] = None,
+    reason: Annotated[list[str] | None, typer.Option("--reason", help="Why, one for each --waive, in order.")] = None,
     set_: SetOption = None,
     data: DataOption = None,
     runs: RunsOption = Path("runs"),
     root: RootOption = Path("artifacts"),
     json: JsonOption = False,
 ) -> None:
-    """Export an evaluated run and write its bundle."""
-    made = _pack(_experiment(config, set_, data), runs, root, model)
+    """Export an evaluated run and write its bundle; exit 1 when a quality gate fails without a waiver."""
+    waived, reasons = waive or [], reason or []
+    if len(waived) != len(reasons) or len(set(waived)) != len(waived):
+        raise typer.BadParameter(
+            f"{len(waived)} --waive and {len(reasons)} --reason: give each gate once, with its reason."
+        )
+    wanted: list[Any] = [target.strip() for target in targets.split(",") if target.strip()]
+    if hef is not None:
+        if "hailo" not in wanted:
+            raise typer.BadParameter("--hef needs hailo among the --targets.")
+        from conv2d.packaging import HailoTarget
+
+        wanted = [HailoTarget(hef.read_bytes()) if target == "hailo" else target for target in wanted]
+    made = _pack(
+        _experiment(config, set_, data),
+        runs,
+        root,
+        model,
+        waivers=dict(zip(waived, reasons, strict=True)),
+        targets=wanted,
+        name=name,
+        sign_key=sign,
+    )
     if json:
-        emit({"id": made.name, "path": str(made)})
-    else:
-        tell(f"bundle: {made}")
+        emit({"id": made.id, "path": str(made.path), "signed": sign is not None, "remarks": list(made.remarks)})
+        return
+    tell(f"bundle: {made.path}")
+    for target, entry in made.manifest["targets"].items():
+        if entry["status"] != "built" and target in targets.split(","):
+            tell(f"{target}: not built, {entry['reason']}\n  next: {entry['next']}")
+    for remark in made.remarks:
+        tell(f"remark: {remark}")
 
 
 def _experiment(config: Path, overrides: list[str] | None, data: Path | None) -> Experiment:
@@ -202,12 +248,12 @@ def _report(experiment: Experiment, runs: Path) -> Path:
     return write_report(opened, opened.path / "report.html")
 
 
-def _pack(experiment: Experiment, runs: Path, root: Path, model: Path | None = None) -> Path:
+def _pack(experiment: Experiment, runs: Path, root: Path, model: Path | None = None, **options: Any) -> Any:
     from conv2d_train.packing import pack_run
     from conv2d_train.sources import load_windows
 
     opened = _opened(experiment, runs, model)
-    return pack_run(opened, load_windows(opened.config.data), root).path
+    return pack_run(opened, load_windows(opened.config.data), root, gates=experiment.gates, **options)
 
 
 def _opened(experiment: Experiment, runs: Path, model: Path | None = None) -> Any:

@@ -140,6 +140,15 @@ class EvaluationConfig(_Section):
     strong_baseline: Literal["random_forest", "none"] = "random_forest"
 
 
+class GatesConfig(_Section):
+    """Limits that a bundle must keep, or ``conv2d pack create`` refuses it; see ``conv2d.packaging.Gates``."""
+
+    ece: Annotated[float, Field(ge=0)] = 0.05
+    accuracy: Annotated[float, Field(ge=0)] = 0.80
+    size_mb: Annotated[float, Field(ge=0)] = 10.0
+    p99_ms: Annotated[float, Field(ge=0)] = 10.0
+
+
 class Experiment(_Section):
     """One experiment, as in ``conf/exp/*.yaml``."""
 
@@ -153,6 +162,7 @@ class Experiment(_Section):
     smoothing: SmoothingConfig = SmoothingConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    gates: GatesConfig = GatesConfig()
 
     @model_validator(mode="after")
     def _source_has_a_rate(self) -> Experiment:
@@ -164,9 +174,10 @@ class Experiment(_Section):
         return self
 
     def digest(self) -> str:
-        """Return a SHA-256 of everything but the place of the data."""
+        """Return a SHA-256 of everything that the weights and figures depend on: not the place of the data, nor the gates."""
         content = self.model_dump(mode="json")
         content["data"].pop("path")
+        content.pop("gates")
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -151,6 +151,7 @@ def evaluate_run(run: Run, windows: Windows, part: Part = "test") -> tuple[dict[
         else "the packed weights",
     }
     content["weights_sha256"] = run.weights_sha256()
+    content["fold_weights_sha256"] = run.fold_weights_sha256()
     return content, result
 
 

@@ -145,6 +145,11 @@ class Run:
         """Return the SHA-256 of the packed weights' file."""
         return hashlib.sha256((self.path / "model.safetensors").read_bytes()).hexdigest()
 
+    def fold_weights_sha256(self) -> list[str]:
+        """Return the SHA-256 of each fold's weights, those that are scored."""
+        files = [self.path / "folds" / str(k) / "model.safetensors" for k in range(len(self.folds))]
+        return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+
 
 def load_model(folder: Path, config: Experiment, n_classes: int) -> FittedModel:
     """Load what :func:`save_model` wrote."""

@@ -1,4 +1,4 @@
-"""Model bundles that can be trusted: build, verify, list."""
+"""Model bundles that can be trusted: build, verify, sign, list, ship."""
 
 from conv2d.packaging._archive import archive_bundle, unpack_bundle
 from conv2d.packaging._bundle import Bundle
@@ -6,9 +6,12 @@ from conv2d.packaging._clean import Cleaning, clean_bundles
 from conv2d.packaging._create import create_bundle
 from conv2d.packaging._diff import Change, diff_bundles
 from conv2d.packaging._export import export_onnx
-from conv2d.packaging._findings import BundleError, BundleNotFoundError, Finding, MissingToolError, Verdict
+from conv2d.packaging._findings import BundleError, BundleNotFoundError, Finding, GateError, MissingToolError, Verdict
+from conv2d.packaging._gates import Gates
+from conv2d.packaging._hailo import HailoTarget
 from conv2d.packaging._model import OnnxModel
 from conv2d.packaging._samples import Samples
+from conv2d.packaging._sign import sign_bundle
 from conv2d.packaging._store import find_bundle, list_bundles
 from conv2d.packaging._verify import verify_bundle
 
@@ -19,6 +22,9 @@ __all__ = [
     "Change",
     "Cleaning",
     "Finding",
+    "GateError",
+    "Gates",
+    "HailoTarget",
     "MissingToolError",
     "OnnxModel",
     "Samples",
@@ -30,6 +36,7 @@ __all__ = [
     "export_onnx",
     "find_bundle",
     "list_bundles",
+    "sign_bundle",
     "unpack_bundle",
     "verify_bundle",
 ]

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from conv2d.packaging._bundle import Bundle
-from conv2d.packaging._files import MANIFEST, is_safe, publish, sha256, write_aside
+from conv2d.packaging._files import MANIFEST, SIGNATURE, is_safe, publish, read_file, sha256, write_aside
 from conv2d.packaging._findings import BundleError
 from conv2d.packaging._manifest import parse_manifest
+from conv2d.packaging._oci import LAYOUT, from_layout, to_layout
+from conv2d.packaging._sign import check_bytes, check_form
+from conv2d.packaging._zstd import MAGIC, read_at_most, stored_frame
 
-ArchiveFormat = Literal["zip", "tar.gz"]
+ArchiveFormat = Literal["zip", "tar.gz", "tar.zst", "oci"]
 MAX_BYTES = 2**30
 _MAX_FILES = 10_000
 
@@ -32,8 +35,8 @@ def archive_bundle(bundle: Bundle, target: str | Path, archive_format: ArchiveFo
         Opened; every file is hashed once more while it is read.
     target : str or Path
         The file to write.
-    archive_format : {"zip", "tar.gz"}
-        Of the archive.
+    archive_format : {"zip", "tar.gz", "tar.zst", "oci"}
+        Of the archive; "oci" is a tar of an OCI image layout, which ORAS clients push to a registry.
 
     Returns
     -------
@@ -56,11 +59,20 @@ def archive_bundle(bundle: Bundle, target: str | Path, archive_format: ArchiveFo
     """
     target = Path(target)
     contents = {name: bundle.read(name) for name in bundle.manifest["files"]} | {MANIFEST: bundle.manifest_bytes()}
+    if (bundle.path / SIGNATURE).exists():
+        findings = check_form(bundle.path, bundle.id)
+        if findings:
+            raise BundleError(f"bundle {bundle.path}: {findings[0]}")
+        contents[SIGNATURE] = read_file(bundle.path, SIGNATURE)
     named = {f"{bundle.id}/{name}": contents[name] for name in sorted(contents)}
     if archive_format == "zip":
         data = _zip(named)
     elif archive_format == "tar.gz":
-        data = _tar_gz(named)
+        data = _gzip(_tar(named))
+    elif archive_format == "tar.zst":
+        data = stored_frame(_tar(named))
+    elif archive_format == "oci":
+        data = _tar(dict(sorted(to_layout(bundle.id, named).items())))
     else:
         raise BundleError(f"archive_format is {archive_format!r}; it is one of {', '.join(get_args(ArchiveFormat))}.")
     if target.exists():
@@ -78,7 +90,7 @@ def unpack_bundle(file: str | Path, root: str | Path, *, max_bytes: int = MAX_BY
     Parameters
     ----------
     file : str or Path
-        A .zip, .tar or .tar.gz that holds one bundle in a folder named by its id.
+        A .zip, .tar, .tar.gz or .tar.zst that holds one bundle in a folder named by its id, or a .tar of an OCI layout.
     root : str or Path
         The folder that holds bundles.
     max_bytes : int
@@ -109,11 +121,15 @@ def unpack_bundle(file: str | Path, root: str | Path, *, max_bytes: int = MAX_BY
                 if name in contents:
                     raise BundleError(f"archive {file} holds {name!r} twice; make the archive again.")
                 contents[name] = data
+        if LAYOUT in contents:
+            contents = from_layout(contents)
     except BundleError as error:
         raise BundleError(f"archive {file}: {error}") from error
     except (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise BundleError(f"archive {file} cannot be read: {reason}; give a .zip or .tar.gz of a bundle.") from error
+        raise BundleError(
+            f"archive {file} cannot be read: {reason}; give a .zip, .tar.gz, .tar.zst or OCI layout of a bundle."
+        ) from error
     identity, files = _one_folder(contents, str(file))
     _check_contents(identity, files, str(file))
     publish(Path(root), identity, files)
@@ -131,16 +147,20 @@ def _zip(named: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _tar_gz(named: Mapping[str, bytes]) -> bytes:
+def _tar(named: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
-    with (
-        gzip.GzipFile("", "wb", compresslevel=0, fileobj=buffer, mtime=0) as stream,
-        tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,
-    ):
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name, data in named.items():
             info = tarfile.TarInfo(name)  # time 0, user and group 0, mode 644
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def _gzip(data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with gzip.GzipFile("", "wb", compresslevel=0, fileobj=buffer, mtime=0) as stream:
+        stream.write(data)
     return buffer.getvalue()
 
 
@@ -178,6 +198,8 @@ def _tar_members(stream: io.BufferedReader, max_bytes: int) -> Iterator[tuple[st
     if stream.peek(2)[:2] == b"\x1f\x8b":
         with gzip.GzipFile(fileobj=stream) as unzipped:
             raw = unzipped.read(room + 1)
+    elif stream.peek(4)[:4] == MAGIC:
+        raw = read_at_most(stream, room + 1)
     else:
         raw = stream.read(room + 1)
     if len(raw) > room:
@@ -228,8 +250,11 @@ def _check_contents(identity: str, files: Mapping[str, bytes], file: str) -> Non
         raise BundleError(
             f"archive {file}: {MANIFEST} has the id {sha256(files[MANIFEST])}, its folder is {identity!r}."
         )
+    if SIGNATURE in files:
+        for finding in check_bytes(files[SIGNATURE], identity):
+            raise BundleError(f"archive {file}: {finding}")
     listed = manifest["files"]
-    for name in sorted(files.keys() ^ (listed.keys() | {MANIFEST})):
+    for name in sorted((files.keys() - {SIGNATURE}) ^ (listed.keys() | {MANIFEST})):
         problem = "is missing" if name in listed else "is not in the manifest"
         raise BundleError(f"archive {file}: {name} {problem}; make the archive again from the bundle.")
     for name, entry in listed.items():

@@ -3,58 +3,56 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from conv2d.packaging._files import MANIFEST, is_safe
-from conv2d.packaging._findings import BundleError, Finding
-from conv2d.packaging._samples import Samples, check_windows
+from conv2d.packaging._findings import BundleError, Finding, MissingToolError
+from conv2d.packaging._samples import Samples
 from conv2d.packaging._text import mapping
-from conv2d.packaging.targets import KNOWN, NotBuilt, Target, TargetCheck, load_target, target_names
+from conv2d.packaging.targets import KNOWN, Built, NotBuilt, Target, TargetCheck, TargetData, load_target, target_names
 
 
 def build_targets(
-    names: Sequence[str],
-    model: bytes,
-    windows: NDArray[np.float32] | None,
-    samples: Samples,
-    taken: Collection[str],
+    wanted: Sequence[str | Target], model: bytes, data: TargetData, samples: Samples, taken: Collection[str]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, bytes]]:
     """Build targets; return their entries in the manifest, and their files, none of which is in `taken`."""
-    given = np.zeros((0, 9, 2, 100), np.float32) if windows is None else windows
-    check_windows(given, "calibration_windows")
     entries: dict[str, dict[str, Any]] = {}
     files: dict[str, bytes] = {}
-    for name in sorted(set(names) - {"onnx"}):
-        target = load_target(name)
+    asked = {one if isinstance(one, str) else one.name: one for one in wanted}
+    for name in sorted(asked.keys() - {"onnx"}):
+        one = asked[name]
+        target = load_target(name) if isinstance(one, str) else one
         absent = _absent(name) if target is None else target.check(model)
         if target is None or absent is not None:
             entries[name] = not_built(absent or _absent(name))
             continue
-        built = target.build(model, given)
-        if not built.files:
+        built = target.build(model, data)
+        if not built.files and isinstance(built, Built):
             raise BundleError(f"the target {name!r} built no files.")
         for file in built.files:
             if not is_safe(file) or file in {MANIFEST, *taken, *files}:
                 raise BundleError(
                     f"the target {name!r} built {file!r}, which is another's file or leads out of the bundle."
                 )
-        checked = verify_target(name, target, built.files, model, samples)
-        if checked.findings:
-            raise BundleError(f"the target {name!r} fails its own verification: {checked.findings[0]}")
-        entries[name] = {"status": "built", "files": sorted(built.files)}
+        if built.files:
+            checked = verify_target(name, target, built.files, model, samples)
+            if checked.findings:
+                raise BundleError(f"the target {name!r} fails its own verification: {checked.findings[0]}")
+        entries[name] = {"status": "built"} if isinstance(built, Built) else not_built(built)
+        if built.files:
+            entries[name]["files"] = sorted(built.files)
         if built.report:
             entries[name]["report"] = mapping(dict(built.report), f"report of {name}")
         files |= built.files
     return entries, files
 
 
-def verify_targets(manifest: Mapping[str, Any], contents: Mapping[str, bytes], samples: Samples) -> TargetCheck:
-    """Verify every built target but the float model itself."""
+def verify_targets(
+    manifest: Mapping[str, Any], contents: Mapping[str, bytes], samples: Samples, only: str | None = None
+) -> TargetCheck:
+    """Verify every target that has files, but the float model itself; or `only` one of them."""
     findings: list[Finding] = []
     notes: list[str] = []
     for name, entry in manifest["targets"].items():
-        if name == "onnx" or entry["status"] != "built":
+        if name == "onnx" or "files" not in entry or only not in (None, name):
             continue
         try:
             target = load_target(name)
@@ -83,6 +81,16 @@ def verify_target(name: str, target: Target, files: Mapping[str, bytes], model: 
 def not_built(why: NotBuilt) -> dict[str, Any]:
     """Return the manifest's entry of a target that is not in the bundle."""
     return {"status": "not built", "reason": why.reason, "next": why.next}
+
+
+def require_target(manifest: Mapping[str, Any], name: str) -> None:
+    """Refuse a target that the bundle lacks, or that nothing installed here can verify."""
+    entry = manifest["targets"].get(name)
+    if entry is None or "files" not in entry:
+        why = f"not built: {entry['reason']}; next: {entry['next']}" if entry else "not known to it"
+        raise MissingToolError(f"this bundle has no target {name!r} ({why}).")
+    if name != "onnx" and load_target(name) is None:
+        raise MissingToolError(f"no installed distribution can verify the target {name!r}; install its plug-in.")
 
 
 def _absent(name: str) -> NotBuilt:

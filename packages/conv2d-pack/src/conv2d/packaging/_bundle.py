@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from conv2d.packaging._files import MANIFEST, read_file, sha256
 from conv2d.packaging._findings import BundleError, paragraph
+from conv2d.packaging._gates import remarks
 from conv2d.packaging._inspect import inspect_folder, read_samples
 from conv2d.packaging._model import OnnxModel
 from conv2d.packaging._samples import Samples
@@ -91,6 +92,17 @@ class Bundle:
             As in the file VERSION.
         """
         return str(self.manifest["version"])
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What whoever uses the bundle should know.
+
+        Returns
+        -------
+        tuple of str
+            Waived gates with their reasons, and a word where the figures are not of these very weights.
+        """
+        return remarks(self.manifest)
 
     def read(self, name: str) -> bytes:
         """Read one of the bundle's files; its hash is checked again, as it may have changed since `open`.

@@ -96,7 +96,10 @@ def clean_bundles(root: str | Path, *, keep: int, dry_run: bool = False) -> Clea
             path.rename(aside)  # gone at once: nobody sees a bundle with half of its files
             shutil.rmtree(aside)
         for path in leftovers:
-            shutil.rmtree(path)
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:  # a signature that was being written
+                path.unlink()
     return Cleaning(tuple(sound[len(old) :]), (*old, *leftovers), tuple(left))
 
 
@@ -104,5 +107,5 @@ def _leftovers(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
     limit = time.time() - _LEFTOVER_AGE_S
-    found = [p for p in root.iterdir() if _LEFTOVER.fullmatch(p.name) and p.is_dir() and not p.is_symlink()]
+    found = [p for p in root.iterdir() if _LEFTOVER.fullmatch(p.name) and not p.is_symlink()]
     return sorted(p for p in found if p.stat().st_mtime < limit)

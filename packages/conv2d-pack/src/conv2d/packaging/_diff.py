@@ -52,7 +52,7 @@ def diff_bundles(before: Bundle, after: Bundle) -> tuple[Change, ...]:
     >>> with tempfile.TemporaryDirectory() as root:
     ...     one, two = (small_bundle(root, version=version) for version in ("1.0", "1.1"))
     >>> [change.where for change in diff_bundles(one, two)]
-    ['files.VERSION', 'version']
+    ['files.README.md', 'files.VERSION', 'version']
     """
     old, new = (dict(_values(bundle)) for bundle in (before, after))
     return tuple(
@@ -66,7 +66,7 @@ def _values(bundle: Bundle) -> Iterator[tuple[str, Any]]:
     for part in ("config", "preprocessing", "calibration", "metrics"):
         yield from _leaves(part, getattr(bundle, part))
     yield from _leaves("labels", list(bundle.labels))
-    for part in ("version", "commit_sha", "model", "samples", "targets"):
+    for part in ("name", "version", "commit_sha", "scored_weights", "gates", "model", "samples", "targets"):
         yield from _leaves(part, bundle.manifest[part])
     for name, entry in bundle.manifest["files"].items():
         yield f"files.{name}", entry["sha256"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from conv2d.packaging._findings import BundleError, Finding
 
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.sig"  # the one file that the manifest cannot list: it is made of the manifest
 TEMPORARY = ".conv2d-pack-"
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+\-]{0,127}")
 
@@ -101,9 +102,9 @@ def publish(root: Path, name: str, contents: Mapping[str, bytes]) -> bool:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def write_aside(target: Path, data: bytes) -> None:
-    """Write a single file aside, then rename it into place."""
-    aside = target.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
+def write_aside(target: Path, data: bytes, folder: Path | None = None) -> None:
+    """Write a single file aside, in `folder` or beside it, then rename it into place."""
+    aside = (folder or target.parent) / f"{TEMPORARY}{secrets.token_hex(8)}"
     try:
         _write(aside, data)
         aside.replace(target)

@@ -24,6 +24,23 @@ class BundleNotFoundError(BundleError):
     """
 
 
+class GateError(BundleError):
+    """A model is not good enough: a quality gate fails without a waiver; command lines end with `exit_code` 1.
+
+    Attributes
+    ----------
+    exit_code : int
+        1, the exit code of "a gate failed".
+
+    Examples
+    --------
+    >>> GateError("accuracy is 0.7").exit_code
+    1
+    """
+
+    exit_code: int = 1
+
+
 class MissingToolError(RuntimeError):
     """A tool that this step needs is not installed; command lines end with `exit_code` 5.
 
@@ -86,6 +103,8 @@ class Verdict:
         Number of stored windows that were run again and agreed.
     not_verified : tuple of str
         What this machine could not check, in words; empty when everything was checked.
+    remarks : tuple of str
+        What whoever uses the bundle should know: waived gates, figures of other weights; no findings.
 
     Examples
     --------
@@ -99,6 +118,7 @@ class Verdict:
     id: str
     samples: int
     not_verified: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Return the verdict as plain JSON values.
@@ -106,7 +126,7 @@ class Verdict:
         Returns
         -------
         dict
-            Keys "ok", "id", "path", "samples", "findings" and "not_verified".
+            Keys "ok", "id", "path", "samples", "findings", "not_verified" and "remarks".
 
         Examples
         --------
@@ -121,6 +141,7 @@ class Verdict:
             "samples": self.samples,
             "findings": findings,
             "not_verified": list(self.not_verified),
+            "remarks": list(self.remarks),
         }
 
 

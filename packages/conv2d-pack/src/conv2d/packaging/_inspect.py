@@ -1,14 +1,17 @@
 """Read a bundle's folder and find everything that is wrong with its files; opening and verifying share this."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from conv2d.packaging._files import MANIFEST, list_files, read_file, sha256
+from conv2d.packaging._files import MANIFEST, SIGNATURE, list_files, read_file, sha256
 from conv2d.packaging._findings import BundleError, Finding
+from conv2d.packaging._gates import SCORED, check_gates
 from conv2d.packaging._manifest import parse_manifest
 from conv2d.packaging._samples import INPUTS_FILE, Samples, output_file, parse_npy
+from conv2d.packaging._sign import check_form
 from conv2d.packaging._text import mapping, parse_json, parse_yaml
 
 _RESTORE = "restore the bundle from its source or create it again"
@@ -24,6 +27,7 @@ class Inspection:
     contents: dict[str, bytes] = field(default_factory=dict[str, bytes])
     parsed: dict[str, Any] = field(default_factory=dict[str, Any])
     findings: list[Finding] = field(default_factory=list[Finding])
+    signed: bool = False
 
 
 def inspect_folder(path: Path) -> Inspection:
@@ -44,6 +48,10 @@ def inspect_folder(path: Path) -> Inspection:
         state.findings.append(Finding(MANIFEST, problem, _RESTORE))
         return state
     _read_manifest(state)
+    if SIGNATURE in present:
+        present.remove(SIGNATURE)
+        state.signed = True
+        state.findings += check_form(state.path, state.id)
     if state.manifest:
         _read_files(state, present)
         _read_texts(state)
@@ -108,7 +116,9 @@ def _read_texts(state: Inspection) -> None:
 
     def figures(data: bytes, file: str) -> dict[str, Any]:
         metrics = json_mapping(data, file)
-        check_metrics(metrics, manifest["files"]["model.onnx"]["sha256"], file)
+        scored = check_metrics(metrics, manifest["files"]["model.onnx"]["sha256"], file)
+        if scored != manifest["scored_weights"]:
+            raise BundleError(f"{file} says {SCORED[scored]}; the manifest says {SCORED[manifest['scored_weights']]}.")
         return metrics
 
     def line(expected: object) -> Callable[[bytes, str], str]:
@@ -137,6 +147,8 @@ def _read_texts(state: Inspection) -> None:
                 state.parsed[file] = read(state.contents[file], file)
             except BundleError as error:
                 state.findings.append(finding_of(file, error))
+    if "metrics.json" in state.parsed:
+        state.findings += check_gates(manifest, state.parsed["metrics.json"])
     if manifest["commit_sha"] is not None and "COMMIT_SHA" not in manifest["files"]:
         state.findings.append(Finding("COMMIT_SHA", "is not listed, although the manifest names a commit", _RESTORE))
 
@@ -159,15 +171,36 @@ def check_labels(names: object, width: int, where: str) -> tuple[str, ...]:
     return result
 
 
-def check_metrics(metrics: dict[str, Any], model_sha256: str, where: str) -> None:
-    """Refuse empty metrics, and metrics that say they were computed with another model."""
+def check_metrics(metrics: dict[str, Any], model_sha256: str, where: str) -> str:
+    """Refuse metrics that are empty or of other weights; return what was scored, a key of `_gates.SCORED`.
+
+    Cross-validation is the one case in which the figures are of other weights by design: each subject is scored by a model
+    that never saw it, and the weights that ship are refitted on all subjects. Metrics say so with their own keys.
+    """
     if not metrics:
         raise BundleError(f"{where} is empty; a bundle says how good it is. Evaluate the model and give the figures.")
-    said = metrics.get("model_sha256", model_sha256)
-    if said != model_sha256:
+    keys = [key for key in ("model_sha256", "refitted_model_sha256") if key in metrics]
+    if len(keys) != 1:
         raise BundleError(
-            f"{where} was computed with the model {said!r}, but model.onnx is {model_sha256}; evaluate this model."
+            f"{where} does not say which weights it was computed with; give 'model_sha256' (these weights were scored) or "
+            "'refitted_model_sha256' (models of folds were scored, these weights were refitted), one of the two, the "
+            "SHA-256 of model.onnx."
         )
+    if metrics[keys[0]] != model_sha256:
+        raise BundleError(
+            f"{where} was computed with the model {metrics[keys[0]]!r}, but model.onnx is {model_sha256}; evaluate this "
+            "model."
+        )
+    if keys[0] == "model_sha256":
+        return "packed"
+    folds = metrics.get("fold_weights_sha256")
+    entries = cast("list[object]", folds) if isinstance(folds, list) else []
+    if len(entries) < 2 or not all(isinstance(e, str) and re.fullmatch("[0-9a-f]{64}", e) for e in entries):
+        raise BundleError(
+            f"{where} says that models of folds were scored, but 'fold_weights_sha256' is {folds!r}; give the SHA-256 of "
+            "each fold's weights."
+        )
+    return "folds"
 
 
 def read_samples(contents: dict[str, bytes], manifest: dict[str, Any]) -> Samples:

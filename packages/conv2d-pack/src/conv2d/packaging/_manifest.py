@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 
 import jsonschema
 
-from conv2d.packaging._files import MANIFEST, is_safe, sha256
+from conv2d.packaging._files import MANIFEST, SIGNATURE, is_safe, sha256
 from conv2d.packaging._findings import BundleError, Finding
 from conv2d.packaging._text import canonical_json, mapping, parse_json
 
@@ -42,8 +42,8 @@ def _problems(manifest: dict[str, Any]) -> Iterator[str]:
         return
     files = cast("dict[str, Any]", manifest["files"])
     for name in files:
-        if not is_safe(name) or name == MANIFEST:
-            yield f"lists the file name {name!r}; names are relative, of plain parts, and never {MANIFEST} itself"
+        if not is_safe(name) or name in (MANIFEST, SIGNATURE):
+            yield f"lists the file name {name!r}; names are relative, of plain parts, never {MANIFEST} itself and never {SIGNATURE}"
     for output in manifest["model"]["outputs"]:
         if f"samples/outputs/{output['name']}.npy" not in files:
             yield f"lists no stored samples for the output {output['name']!r}"

@@ -132,6 +132,8 @@ class OnnxModel:
         The ONNX file.
     threads : int
         Threads within one operator, at least 1.
+    file : str
+        What errors call the graph.
 
     Raises
     ------
@@ -147,12 +149,13 @@ class OnnxModel:
     conv2d.packaging._findings.BundleError: model.onnx is not an ONNX file ...
     """
 
-    def __init__(self, data: bytes, threads: int = 1) -> None:
+    def __init__(self, data: bytes, threads: int = 1, file: str = "model.onnx") -> None:
         if threads < 1:
             raise ValueError(f"threads is {threads}; at least one thread is needed.")
-        self._facts = inspect_model(data)
+        self._facts = inspect_model(data, file)
+        self._file = file
         self._names = [output.name for output in self._facts.outputs]
-        self._run = _load(data, threads)
+        self._run = load_session(data, threads, file)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -189,7 +192,7 @@ class OnnxModel:
             try:
                 values = self._run(self._names, {self._facts.input.name: inputs[index : index + 1]})
             except Exception as error:  # onnxruntime's errors have no base below Exception
-                raise BundleError(f"model.onnx fails on window {index}: {' '.join(str(error).split())}") from error
+                raise BundleError(f"{self._file} fails on window {index}: {' '.join(str(error).split())}") from error
             for name, value in zip(self._names, values, strict=True):
                 result[name][index] = value[0]
         return result
@@ -201,17 +204,22 @@ class _Session(Protocol):
     def run(self, names: Sequence[str], feed: dict[str, NDArray[Any]]) -> Sequence[NDArray[Any]]: ...
 
 
-def _load(data: bytes, threads: int) -> Callable[[Sequence[str], dict[str, NDArray[Any]]], Sequence[NDArray[Any]]]:
+def load_session(
+    data: bytes, threads: int, file: str
+) -> Callable[[Sequence[str], dict[str, NDArray[Any]]], Sequence[NDArray[Any]]]:
+    """Load a graph into onnxruntime on the CPU and return its `run`."""
     runtime = cast("Any", onnxruntime)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
+    # On CPUs without VNNI, products of uint8 and int8 would saturate at 16 bits; this keeps them exact.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 3  # errors; they are raised as well
     try:
         session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no base below Exception
-        raise BundleError(f"model.onnx cannot be loaded by onnxruntime: {' '.join(str(error).split())}") from error
+        raise BundleError(f"{file} cannot be loaded by onnxruntime: {' '.join(str(error).split())}") from error
     return cast("_Session", session).run
 
 

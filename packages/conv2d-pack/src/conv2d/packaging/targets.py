@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conv2d.packaging._findings import BundleError, Finding
-from conv2d.packaging._samples import Samples
+from conv2d.packaging._samples import Samples, check_windows
 
-__all__ = ["GROUP", "KNOWN", "Built", "NotBuilt", "Target", "TargetCheck", "load_target", "target_names"]
+__all__ = ["GROUP", "KNOWN", "Built", "NotBuilt", "Target", "TargetCheck", "TargetData", "load_target", "target_names"]
 
 GROUP = "conv2d.packaging.targets"
 KNOWN = ("cmsis-nn", "coreml", "hailo", "onnx-int8")
@@ -31,6 +31,10 @@ class NotBuilt:
         For example "the compiler hailo_sdk_client is not installed".
     next : str
         The command to run next.
+    files : mapping of str to bytes
+        What was prepared for that command, by path in the bundle; often none.
+    report : mapping
+        Figures for the manifest, plain values only.
 
     Examples
     --------
@@ -40,6 +44,47 @@ class NotBuilt:
 
     reason: str
     next: str
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    report: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class TargetData:
+    """Windows that a target calibrates on, and windows that it is judged on.
+
+    Attributes
+    ----------
+    calibration : ndarray of float32, shape (n, 9, 2, 100)
+        Normalised windows of training subjects; n may be 0.
+    test : ndarray of float32, shape (m, 9, 2, 100)
+        Normalised windows of the tested subjects; m may be 0.
+    labels : ndarray of int32, shape (m,), optional
+        Their labels, as indices of the logits; None when they are not known.
+
+    Raises
+    ------
+    BundleError
+        When windows break their contract, or labels are not one integer for each test window.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> TargetData(np.zeros((0, 9, 2, 100), np.float32), np.zeros((0, 9, 2, 100), np.float32)).labels is None
+    True
+    """
+
+    calibration: NDArray[np.float32]
+    test: NDArray[np.float32]
+    labels: NDArray[np.int32] | None = None
+
+    def __post_init__(self) -> None:
+        check_windows(self.calibration, "calibration_windows")
+        check_windows(self.test, "test_windows")
+        if self.labels is not None and (self.labels.dtype != np.int32 or self.labels.shape != (len(self.test),)):
+            raise BundleError(
+                f"test_labels is {self.labels.dtype} {self.labels.shape}; give int32 ({len(self.test)},), one for each "
+                "test window."
+            )
 
 
 @dataclass(frozen=True)
@@ -111,25 +156,27 @@ class Target(Protocol):
         """
         ...
 
-    def build(self, model: bytes, windows: NDArray[np.float32]) -> Built:
+    def build(self, model: bytes, data: TargetData) -> Built | NotBuilt:
         """Build the target's files: the same arguments give the same bytes.
 
         Parameters
         ----------
         model : bytes
             The float ONNX model.
-        windows : ndarray of float32, shape (n, 9, 2, 100)
-            Normalised calibration windows from training subjects; n may be 0 when none were given.
+        data : TargetData
+            Windows to calibrate on and to judge with.
 
         Returns
         -------
-        Built
-            The files.
+        Built or NotBuilt
+            The files; `NotBuilt` with files when only the last step is for another machine.
 
         Raises
         ------
-        BundleError
+        GateError
             When what was built is not good enough; the bundle is then not created.
+        BundleError
+            When the model or the data cannot be used.
         """
         ...
 
@@ -139,7 +186,7 @@ class Target(Protocol):
         Parameters
         ----------
         files : mapping of str to bytes
-            As `build` gave them.
+            As `build` gave them, those of a `NotBuilt` too.
         model : bytes
             The float ONNX model.
         samples : Samples
