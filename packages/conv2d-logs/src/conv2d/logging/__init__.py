@@ -28,6 +28,7 @@ from conv2d.logging.structured import (
     log_qa_issue,
     log_seeds,
     log_smoothing,
+    metrics,
     setup_logging,
     shutdown_logging,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "log_qa_issue",
     "log_seeds",
     "log_smoothing",
+    "metrics",
     "setup_logging",
     "shutdown_logging",
 ]

@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 
 from structlog.contextvars import get_contextvars
 
+from conv2d.logging._compress import Compression
 from conv2d.logging._encode import decode, encode, plain_fields
 from conv2d.logging._levels import LEVELS
 from conv2d.logging._pretty import pretty
@@ -108,9 +109,7 @@ class Pipeline:
             if second != self._second:
                 self._second = second
                 self._stamp = time.strftime('{"ts":"%Y-%m-%dT%H:%M:%S.', time.gmtime(second)).encode()
-            line = b"".join(
-                (self._stamp, b"%09d" % nanosecond, head, middle, body, b',"seq":%d}\n' % next(_numbers))
-            )
+            line = b"".join((self._stamp, b"%09d" % nanosecond, head, middle, body, b',"seq":%d}\n' % next(_numbers)))
             if self.file is not None:
                 self.file.write(line, durable)
             if self._style == "json":
@@ -180,14 +179,16 @@ def _keep(cache: dict[Any, bytes], key: object, part: bytes) -> bytes:
     return part
 
 
-def make_file(output_file: str | os.PathLike[str] | None, rotate: str | None, keep: int | None) -> FileSink | None:
+def make_file(
+    output_file: str | os.PathLike[str] | None, rotate: str | None, keep: int | None, compress: Compression | None
+) -> FileSink | None:
     """Return the sink for a file, absolute, so that a later change of folder does not move the log."""
     if output_file is None or rotate is None:
-        for name, value in (("rotate", rotate), ("keep", keep)):
+        for name, value in (("rotate", rotate), ("keep", keep), ("compress", compress)):
             if value is not None:
                 raise ValueError(f"{name} needs {'output_file' if output_file is None else 'rotate'}; got {value!r}")
         return None if output_file is None else FileSink(Path(output_file).absolute())
-    return RotatingFile(Path(output_file).absolute(), rotate, keep)
+    return RotatingFile(Path(output_file).absolute(), rotate, keep, compress or "gzip")
 
 
 def _console_style(console: Console) -> Literal["json", "plain", "colour", "off"]:

@@ -2,11 +2,15 @@
 
 import atexit
 import os
+import sys
+from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 import structlog
 
 from conv2d.logging._capture import Capture
+from conv2d.logging._compress import Compression
+from conv2d.logging._counters import Metrics
 from conv2d.logging._levels import LEVELS, check_level
 from conv2d.logging._logger import bound_logger
 from conv2d.logging._pipeline import CONSOLES, Console, Output, Pipeline, make_file, new_run_id, start_child
@@ -50,6 +54,7 @@ class _State:
     pipeline: Pipeline | None = None
     name = "conv2d"
     capture = Capture()
+    finalized = False
 
 
 def setup_logging(
@@ -61,6 +66,7 @@ def setup_logging(
     run_id: str | None = None,
     rotate: str | None = None,
     keep: int | None = None,
+    compress: Compression | None = None,
     fsync: str | int | None = None,
     capture_stdlib: bool = True,
     capture_warnings: bool = True,
@@ -87,10 +93,12 @@ def setup_logging(
     run_id
         Identifies the run in every record; by default the environment's CONV2D_RUN_ID, or a new one.
     rotate
-        Rename the file and compress it with gzip when it reaches a size, such as "100MB", or at the end of each span of
+        Rename the file and compress it when it reaches a size, such as "100MB", or at the end of each span of
         the clock (UTC), such as "1h", "1d" or "1w". Safe when many processes write the file, if all rotate it alike.
     keep
         How many renamed files to keep; None for all.
+    compress
+        How renamed files are compressed: "gzip" (None means it), "zstd" (needs the extra ``zstd``) or "none".
     fsync
         Wait for the disk after each record of this level or above. None leaves that to the operating system: a record
         then survives a killed program, not a power cut.
@@ -105,10 +113,12 @@ def setup_logging(
     Raises
     ------
     ValueError
-        If `level`, `fsync`, `console` or `rotate` is not one of its values, `keep` is below 1, or `rotate` comes
-        without `output_file`, or `keep` without `rotate`.
+        If `level`, `fsync`, `console`, `rotate` or `compress` is not one of its values, `keep` is below 1, `rotate`
+        comes without `output_file`, or `keep` or `compress` without `rotate`.
     NotImplementedError
         If `rotate` is given where the system has no file locks.
+    ModuleNotFoundError
+        If `compress` is "zstd" and no zstd is installed.
 
     Example
     -------
@@ -120,7 +130,7 @@ def setup_logging(
     if console not in CONSOLES:
         raise ValueError(f"console must be one of {', '.join(CONSOLES)}; got {console!r}")
     durable_from = None if fsync is None else LEVELS[check_level(fsync, "fsync")]
-    file = make_file(output_file, rotate, keep)
+    file = make_file(output_file, rotate, keep, compress)
     shutdown_logging()
     pipeline = Pipeline(file, console, durable_from, run_id or new_run_id())
     _State.pipeline, _State.name = pipeline, name
@@ -139,7 +149,7 @@ def setup_logging(
 
 
 def shutdown_logging() -> None:
-    """Close the file and undo what `setup_logging` changed in ``logging``, ``warnings`` and structlog.
+    """Flush counters and timers, close the file, and undo what was changed in ``logging``, ``warnings`` and structlog.
 
     Called at exit by itself. Without a set-up it does nothing.
 
@@ -147,6 +157,8 @@ def shutdown_logging() -> None:
     -------
     >>> shutdown_logging()
     """
+    if _State.pipeline is not None:
+        metrics.flush()
     pipeline, _State.pipeline = _State.pipeline, None
     if pipeline is None:
         return
@@ -179,7 +191,21 @@ def get_logger(name: str | None = None) -> Logger:
     return cast(Logger, structlog.get_logger(name or _State.name).bind())
 
 
+def _log_counters(fields: Mapping[str, object]) -> None:
+    get_logger().info("counters", **fields)
+
+
+metrics: Metrics = Metrics(_log_counters)
+"""The process's counters and timers."""
+
+
 def _before_fork() -> None:
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None and not _State.finalized:
+        # Children of multiprocessing leave by os._exit, which skips atexit; they run its own finalizers.
+        _State.finalized = True
+        util.register_after_fork(metrics, lambda _: util.Finalize(None, metrics.flush, exitpriority=100))
+    metrics.before_fork()
     if _State.pipeline is not None:
         _State.pipeline.lock.acquire()
 
@@ -187,13 +213,20 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     if _State.pipeline is not None:
         _State.pipeline.lock.release()
+    metrics.after_fork()
 
 
 def _after_fork_in_child() -> None:
+    metrics.reset()
     if _State.pipeline is not None:
         start_child(_State.pipeline)
 
 
+def _at_exit() -> None:
+    metrics.flush()
+    shutdown_logging()
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
-atexit.register(shutdown_logging)
+atexit.register(_at_exit)

@@ -30,7 +30,7 @@ from conv2d.logging._events import (
     log_seeds,
     log_smoothing,
 )
-from conv2d.logging._setup import Logger, get_logger, setup_logging, shutdown_logging
+from conv2d.logging._setup import Logger, get_logger, metrics, setup_logging, shutdown_logging
 
 __all__ = [
     "Logger",
@@ -46,6 +46,7 @@ __all__ = [
     "log_qa_issue",
     "log_seeds",
     "log_smoothing",
+    "metrics",
     "setup_logging",
     "shutdown_logging",
 ]
