@@ -110,7 +110,7 @@ def decode(line: bytes) -> dict[str, object]:
     return _decode(line)
 
 
-def encode(record: Mapping[str, object]) -> bytes:
+def encode(record: object) -> bytes:
     """Return plain data as one line of JSON, without the newline."""
     try:
         return _encode(record)

@@ -199,12 +199,17 @@ metrics: Metrics = Metrics(_log_counters)
 """The process's counters and timers."""
 
 
+def _flush_in_child(own: Metrics) -> None:
+    util: Any = sys.modules["multiprocessing.util"]
+    util.Finalize(None, own.flush, exitpriority=100)
+
+
 def _before_fork() -> None:
     util: Any = sys.modules.get("multiprocessing.util")
     if util is not None and not _State.finalized:
         # Children of multiprocessing leave by os._exit, which skips atexit; they run its own finalizers.
         _State.finalized = True
-        util.register_after_fork(metrics, lambda _: util.Finalize(None, metrics.flush, exitpriority=100))
+        util.register_after_fork(metrics, _flush_in_child)
     metrics.before_fork()
     if _State.pipeline is not None:
         _State.pipeline.lock.acquire()
