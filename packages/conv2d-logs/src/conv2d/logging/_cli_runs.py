@@ -12,7 +12,7 @@ import typer
 from conv2d.logging._compare import collect, parse_threshold, regressions, rows
 from conv2d.logging._encode import encode, plain
 from conv2d.logging._errors import UserError
-from conv2d.logging._filter import compile_filter, look_up, needles_of
+from conv2d.logging._filter import Filter, compile_filter, look_up, needles_of
 from conv2d.logging._options import Files, Since, TableStyle, Until, Window, found_in
 from conv2d.logging._plot import draw, picture
 from conv2d.logging._pretty import harmless
@@ -45,12 +45,10 @@ def metrics(
     if output is not None and not plot:
         raise UserError("--output is the picture of --plot; give both, or redirect standard output for text")
     wanted = field or []
-    chosen = compile_filter(where) if where else None
-    needles = chosen.needles if chosen else frozenset[bytes]()
+    chosen = compile_filter(where) if where else Filter(lambda _: True)
     if len(wanted) == 1:
-        needles |= needles_of(wanted[0])
-    needle = max(needles, key=len, default=None)
-    query = Query("metrics", lines_with(needle) if needle else every_line, chosen.test if chosen else None)
+        chosen = Filter(chosen.test, chosen.needles | needles_of(wanted[0]))
+    query = Query("metrics", lines_with(chosen.needle) if chosen.needle else every_line, chosen.test)
     damages = Damages()
     records = (record for _, record in found_in(files, query, Window(since, until), damages))
     if not wanted:

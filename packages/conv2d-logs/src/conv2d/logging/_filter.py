@@ -39,8 +39,8 @@ class Filter:
 
     @property
     def needle(self) -> bytes | None:
-        """The text to look for: the longest, as the rarest."""
-        return max(self.needles, key=lambda one: (len(one), one), default=None)
+        """The text to look for, the rarest: a value rather than a key, the longest of them."""
+        return max(self.needles, key=lambda one: (not one.endswith(b'"'), len(one), one), default=None)
 
 
 _TOKEN = re.compile(
