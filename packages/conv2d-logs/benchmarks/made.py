@@ -6,8 +6,8 @@ from pathlib import Path
 _TRACE = 'Traceback (most recent call last):\\n  File \\"evaluate.py\\", line 41, in score\\nValueError: no such label'
 
 
-def make_log(path: Path, size: float, damaged: float = 0.0, seed: int = 0) -> int:
-    """Write about `size` bytes; the fraction `damaged` of the lines is torn. Return the number of lines."""
+def make_log(path: Path, size: float, seed: int = 0) -> int:
+    """Write about `size` bytes; return the number of lines."""
     draw = random.Random(seed)
     written = count = 0
     with path.open("wb") as stream:
@@ -38,9 +38,15 @@ def make_log(path: Path, size: float, damaged: float = 0.0, seed: int = 0) -> in
                 f'"run_id":"20261121T143000-abc{run}","host":"worker-1","pid":{4000 + run},"thread":"MainThread",'
                 f'{fields},"seq":{seq}}}\n'
             ).encode()
-            if damaged and draw.random() < damaged:
-                line = line[: draw.randrange(1, len(line) - 2)] + b"\n"
             stream.write(line)
             written += len(line)
             count += 1
     return count
+
+
+def tear(path: Path, torn: Path, fraction: float, seed: int = 0) -> None:
+    """Copy a log, with a fraction of its lines cut short."""
+    draw = random.Random(seed)
+    with path.open("rb") as source, torn.open("wb") as target:
+        for line in source:
+            target.write(line if draw.random() >= fraction else line[: draw.randrange(1, len(line) - 2)] + b"\n")

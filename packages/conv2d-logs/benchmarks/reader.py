@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from made import make_log
+from made import make_log, tear
 
 SUMMARY_DUCK = """
 import duckdb, sys
@@ -147,7 +147,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         file, torn = Path(folder) / "training.log", Path(folder) / "torn.log"
         lines = make_log(file, options.size)
-        make_log(torn, options.size, damaged=0.001)
+        tear(file, torn, 0.001)
         print(f"{lines:,} lines, {options.size / 1e6:,.0f} MB; CPU s and wall s are the best of {options.rounds}\n")
         print(f"{'question':20} {'tool':32} {'CPU s':>7} {'wall s':>7} {'MB':>6}  CPU against DuckDB")
         for question, tools in questions(str(file), str(torn)).items():

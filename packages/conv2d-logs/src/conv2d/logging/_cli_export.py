@@ -12,7 +12,6 @@ from conv2d.logging._encode import encode, plain
 from conv2d.logging._engine import records_in_duckdb
 from conv2d.logging._options import Files, Since, TableStyle, Until, Window
 from conv2d.logging._pretty import harmless
-from conv2d.logging._schema import fault, json_schema
 from conv2d.logging._show import cell, tell_damages
 from conv2d.logging._sources import Damage, Damages, find_sources, read_blocks
 from conv2d.logging._table import render
@@ -77,6 +76,8 @@ def check(
     most: Annotated[int, typer.Option(min=1, help="Faults to show.")] = 20,
 ) -> None:
     """Check each record against the schema; exit code 1 when one does not keep it."""
+    from conv2d.logging._schema import fault
+
     faults = Damages()
     checked = 0
     for source in find_sources(files or []):
@@ -98,6 +99,8 @@ def check(
 @schema_app.command(name="print")
 def print_() -> None:
     """Print the schema (JSON Schema 2020-12)."""
+    from conv2d.logging._schema import json_schema
+
     sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
 
 

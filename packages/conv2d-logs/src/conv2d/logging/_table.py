@@ -33,7 +33,7 @@ def render(head: Sequence[str], body: Sequence[Sequence[object]], style: TableFo
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([cell(name) for name in head])
-        writer.writerows([[cell(value) for value in row] for row in body])
+        writer.writerows([[cell(plain(value)) for value in row] for row in body])
         return text.getvalue()
     if style == "markdown":
         lines = [
