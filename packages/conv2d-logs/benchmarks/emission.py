@@ -29,9 +29,8 @@ Call = Callable[[int], object]
 class Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = {"ts": record.created, "level": record.levelname, "logger": record.name, "event": record.getMessage()}
-        return json.dumps(
-            {**fields, "step": record.step, "loss": record.loss, "lr": record.lr, "subject": record.subject}
-        )  # type: ignore[attr-defined]
+        given = {name: vars(record)[name] for name in ("step", "loss", "lr", "subject")}
+        return json.dumps({**fields, **given})
 
 
 def contestants(folder: Path) -> dict[str, Call]:

@@ -39,7 +39,7 @@ TYPED: list[dict[str, object]] = [
     {"event": "exception", "level": "error", "exception": {"type": "T", "message": "m", "traceback": ""}},
     {"event": "counters", "counters": {"n": 1}, "timers": {"t": {"count": 1, "seconds": 0.5, "min_s": 0, "max_s": 1}}},
 ]
-PEER = jsonschema.Draft202012Validator(json.loads(COMMITTED.read_text()))
+PEER: Any = jsonschema.Draft202012Validator(json.loads(COMMITTED.read_text()))
 
 
 def test_the_committed_file_is_what_the_types_say() -> None:

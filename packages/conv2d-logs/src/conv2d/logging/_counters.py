@@ -98,7 +98,7 @@ class Metrics:
         self._times: dict[str, _Times] = {}
         self._flush_at = time.monotonic() + FLUSH_S
 
-    def incr(self, name: str, by: int | float = 1) -> None:
+    def incr(self, name: str, by: SupportsFloat | SupportsIndex = 1) -> None:
         """Add to a counter.
 
         Parameters
