@@ -13,7 +13,7 @@ from conv2d.logging._sources import Damages, read_blocks
 from conv2d.logging._summary import Summary
 
 # An index of more lines than this would be no shorter way.
-_MOST_SPOTS = 200_000
+_MOST_SPOTS = 100_000
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def find(source: str, query: Query, damages: Damages, indexed: bool = False) -> 
         for part in query.search(block):
             for offset, text, record in read_lines(part, fresh if whole else damages):
                 if query.test is None or query.test(record):
-                    if whole:
+                    if whole and len(spots.lines) <= _MOST_SPOTS:
                         spots.lines.append((offset, len(text)))
                     yield text, record
         if whole:
