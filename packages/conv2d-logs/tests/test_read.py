@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from conv2d.logging import _read, _sources
@@ -129,7 +129,12 @@ MIXED = st.lists(
 )
 
 
+TWICE = f"{FRAME % (1, 'a', 2)} {FRAME % (1, 'a', 3)}".encode()
+
+
 @SHARED
+@example([b"", TWICE], 1 << 18, 1 << 14)
+@example([TWICE, b'{"ts":', b'{"a":1}}'], 1 << 18, 1 << 14)
 @given(MIXED, st.sampled_from([1, 100, 1 << 18]), st.sampled_from([1, 300, 1 << 14]))
 def test_frames_are_those_of_a_line_by_line_reading(tmp_path: Path, lines: list[bytes], size: int, piece: int) -> None:
     """Whatever is damaged or foreign, taught or untaught: the same records, places and damages."""

@@ -107,8 +107,10 @@ class FrameReader:
             return None
         if self._lessons == 0:
             self._learn(frames)
-        # A value that spans lines, or two on one, is well-formed to the decoder; a line is a record to us.
-        return frames if len(frames) == count else None
+        # A value that spans lines, or two on one, is well-formed to the decoder; a line is a record to us. Between "}" and
+        # "{" no value goes on: where all lines meet so, each holds a value or more, and as many as lines are one each.
+        one_each = len(frames) == count and data.startswith(b"{") and data.count(b"}\n{") == count - 1
+        return frames if one_each else None
 
     def _learn(self, frames: Sequence[Frame]) -> None:
         self._lessons += 1
