@@ -5,39 +5,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from conv2d.logging import log_epoch, log_exception, log_fsq_config, setup_logging, shutdown_logging
-from conv2d.logging.cli import main
 
 
-class Shell:
-    """Run ``conv2d-logs`` in this process; what a shell would see of it."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        self._capsys, self._monkeypatch = capsys, monkeypatch
-
-    def __call__(self, *arguments: str, stdin: bytes | None = None) -> tuple[int, str, str]:
-        self._monkeypatch.setattr(sys, "argv", ["conv2d-logs", *arguments])
-        if stdin is not None:
-            self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        self._capsys.readouterr()
-        before = signal.getsignal(signal.SIGPIPE) if hasattr(signal, "SIGPIPE") else None
-        try:
-            with pytest.raises(SystemExit) as ended:
-                main()
-        finally:
-            if before is not None:
-                signal.signal(signal.SIGPIPE, before)
-        out, err = self._capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-
-@pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    return Shell(capsys, monkeypatch)
+class Shell(Protocol):
+    def __call__(self, *arguments: str, stdin: bytes | None = None) -> tuple[int, str, str]: ...
 
 
 @pytest.fixture

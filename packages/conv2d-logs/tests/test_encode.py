@@ -9,13 +9,18 @@ import math
 import pathlib
 import uuid
 from collections import OrderedDict, defaultdict
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conv2d.logging import setup_logging, shutdown_logging
 from conv2d.logging._encode import MAX_DEPTH, MAX_ELEMENTS, REDACTED, encode, plain, plain_fields
+
+RESERVED_FIRST = ["ts", "level", "logger", "event", "run_id", "host", "pid", "thread"]
 
 # Keys are spelled so that none names a secret.
 KEYS = st.text(alphabet="xyz_", min_size=1, max_size=5)
@@ -62,6 +67,69 @@ def test_any_text_is_written(value: str) -> None:
     written = json.loads(encode({"v": value}))["v"]
     assert written == value.encode("utf-8", "backslashreplace").decode("utf-8")
     assert encode({value: [value]})
+
+
+TAGGED = st.one_of(
+    st.floats(),
+    st.complex_numbers(),
+    st.decimals(),
+    st.fractions(),
+    st.binary(),
+    st.dates(),
+    st.datetimes(timezones=st.timezones() | st.none()),
+    st.timedeltas(),
+    st.uuids(),
+    st.integers(-(10**40), 10**40),
+    st.text(),
+)
+
+
+def untag(value: object, kind: type) -> object:
+    """Read the documented form back."""
+    if kind is datetime.timedelta:
+        return datetime.timedelta(seconds=value) if isinstance(value, int | float) else value
+    if not isinstance(value, str) or kind is str:
+        return value
+    _, _, text = value.partition(":")
+    readers: dict[type, Callable[[str], object]] = {
+        float: lambda _: float(text),
+        complex: lambda _: complex(text),
+        decimal.Decimal: lambda _: decimal.Decimal(text),
+        fractions.Fraction: lambda _: fractions.Fraction(text),
+        bytes: lambda _: base64.b64decode(text),
+        datetime.date: datetime.date.fromisoformat,
+        datetime.datetime: datetime.datetime.fromisoformat,
+        uuid.UUID: uuid.UUID,
+    }
+    return readers[kind](value)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.dictionaries(KEYS, TAGGED | st.lists(JSON) | st.dictionaries(KEYS, JSON), max_size=6), st.text())
+def test_anything_logged_comes_back_from_the_file(log_file: Path, fields: dict[str, object], event: str) -> None:
+    """Through the whole library: equal after JSON, or in the documented tagged form."""
+    log_file.unlink(missing_ok=True)
+    setup_logging("app", log_file, console="off").info(event, **fields)
+    shutdown_logging()
+    [line] = log_file.read_bytes().splitlines()
+    back = json.loads(line)
+    assert list(back) == [*RESERVED_FIRST, *fields, "seq"]
+    assert back["event"] == event
+    for name, value in fields.items():
+        found = untag(back[name], type(value))
+        if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+            # ISO 8601 has the offset, not the zone's name; a fold is in the offset.
+            assert isinstance(found, datetime.datetime)
+            assert found.replace(tzinfo=None) == value.replace(tzinfo=None)
+            assert found.utcoffset() == value.utcoffset()
+        elif isinstance(value, datetime.timedelta):
+            # Python's own total_seconds is exact to a microsecond for 270 years.
+            assert isinstance(found, datetime.timedelta)
+            assert abs(found - value) <= abs(value) * 2e-16 + datetime.timedelta(microseconds=1)
+        elif isinstance(value, decimal.Decimal):
+            assert repr(found) == repr(value)
+        else:
+            assert found == value or repr(found) == repr(value)
 
 
 class Colour(enum.Enum):

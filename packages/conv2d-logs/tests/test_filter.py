@@ -1,3 +1,4 @@
+import json
 import operator
 from typing import Any
 
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from conv2d.logging._errors import UserError
 from conv2d.logging._filter import compile_filter
+from conv2d.logging._record import unify
 
 RECORD: dict[str, Any] = {
     "ts": "2026-11-21T14:30:00.000000001Z",
@@ -63,7 +65,7 @@ RECORD: dict[str, Any] = {
     ],
 )
 def test_meaning(text: str, holds: bool) -> None:
-    assert compile_filter(text)(RECORD) is holds
+    assert compile_filter(text).test(RECORD) is holds
 
 
 LEAF = st.tuples(st.sampled_from("ab"), st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), st.integers(-2, 2)).map(
@@ -82,14 +84,14 @@ EXPRESSION = st.recursive(
 
 @given(EXPRESSION, st.integers(-2, 2), st.integers(-2, 2))
 def test_precedence_is_pythons(text: str, a: int, b: int) -> None:
-    assert compile_filter(text)({"a": a, "b": b}) is eval(text, {"a": a, "b": b})
+    assert compile_filter(text).test({"a": a, "b": b}) is eval(text, {"a": a, "b": b})
 
 
 @given(st.sampled_from(["<", "<=", ">", ">=", "=="]), st.floats(), st.floats())
 def test_floats_compare_as_floats(sign: str, found: float, value: float) -> None:
     compare = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq}[sign]
     written = found if abs(found) < float("inf") else f"float:{found}"
-    assert compile_filter(f"x {sign} {value!r}")({"x": written}) is compare(found, value)
+    assert compile_filter(f"x {sign} {value!r}").test({"x": written}) is compare(found, value)
 
 
 @pytest.mark.parametrize(
@@ -117,3 +119,44 @@ def test_errors_point_at_the_place(text: str, why: str, place: int) -> None:
     assert why in first
     assert shown == f"  {text}"
     assert caret.index("^") - 2 == place
+
+
+NAMES = st.sampled_from(["x", "y", "event", "inner.z"])
+TERMS = st.builds(
+    lambda name, sign, value: f"{name} {sign} {value}" if sign else name,
+    NAMES,
+    st.sampled_from(["", "==", "!=", "<", ">=", "~"]),
+    st.sampled_from(["1", "0.5", "red", '"dark blue"', "true", "nan"]),
+)
+TEXTS = st.recursive(
+    TERMS,
+    lambda inner: st.one_of(
+        st.builds("({} and {})".format, inner, inner),
+        st.builds("({} or {})".format, inner, inner),
+        st.builds("(not {})".format, inner),
+    ),
+    max_leaves=5,
+)
+VALUES = st.sampled_from([1, 0.5, "red", "dark blue", True, None, "float:nan"])
+
+
+@given(
+    TEXTS,
+    st.dictionaries(st.sampled_from(["x", "y", "event", "message", "z", "inner"]), VALUES | st.just({"z": "red"})),
+)
+def test_a_line_that_a_filter_holds_for_has_its_needles(text: str, raw: dict[str, object]) -> None:
+    """Else the search in the bytes would pass over it."""
+    try:
+        found = compile_filter(text)
+    except UserError:
+        return
+    line = json.dumps(raw).encode()
+    if found.test(unify(raw)):
+        assert all(needle in line for needle in found.needles)
+
+
+def test_needles() -> None:
+    assert compile_filter("event == epoch and loss < 0.1").needle == b"epoch"
+    assert compile_filter("a == 1 or a == 2").needles == {b'a"'}
+    assert compile_filter("a == 1 or b == 2").needle is None
+    assert compile_filter("level >= error").needle is None

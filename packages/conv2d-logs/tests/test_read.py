@@ -1,15 +1,24 @@
 import gzip
+import hashlib
+import importlib
 import json
 import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from conv2d.logging import _read
+from conv2d.logging import _read, _sources
 from conv2d.logging._errors import UserError
-from conv2d.logging._read import Block, Damages, find_sources, lines_unlike, matching_lines, read_blocks, read_lines
+from conv2d.logging._read import FrameReader, read_lines
+from conv2d.logging._search import lines_matching, lines_with, loud_lines
+from conv2d.logging._sources import Block, Damages, find_sources, read_blocks
+
+zstd: Any = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 GOOD = st.integers(0, 10**6).map(lambda n: json.dumps({"n": n, "pad": "é" * (n % 40)}).encode())
 LINES = st.lists(
@@ -43,11 +52,11 @@ def test_any_bytes_in_any_block_size(tmp_path: Path, lines: list[bytes], size: i
     damages = Damages()
     found: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_read, "BLOCK_BYTES", size)
+        patch.setattr(_sources, "BLOCK_BYTES", size)
         blocks = list(read_blocks(str(file), damages))
     assert b"".join(block.data for block in blocks) == data
     for block in blocks:
-        found += [record["n"] for _, record in read_lines(block, damages) if "n" in record]
+        found += [record["n"] for _, _, record in read_lines(block, damages) if "n" in record]
     values, damaged = oracle(data)
     assert found == [value for value in values if value is not None]
     assert damages.count == len(damaged)
@@ -60,47 +69,139 @@ def test_matching_lines_are_those_of_a_plain_loop(lines: list[bytes], pattern: b
     data = b"\n".join(lines)
     compiled = re.compile(pattern, re.MULTILINE)
     expected = [(n, line) for n, line in enumerate(data.split(b"\n"), start=1) if compiled.search(line)]
-    found = [(one.line, one.data) for one in matching_lines(Block("s", data, 1, 0), compiled)]
+    found = [(one.line, one.data) for one in lines_matching(compiled)(Block("s", data, 1, 0))]
     assert [one for one in found if one[1]] == [one for one in expected if one[1]]
-    for one in matching_lines(Block("s", data, 1, 0), compiled):
+    for one in lines_matching(compiled)(Block("s", data, 1, 0)):
         assert data[one.offset : one.offset + len(one.data)] == one.data
 
 
-def test_lines_unlike() -> None:
-    block = Block("s", b"aa\nbb\n\nab\ncc\n", 10, 100)
-    assert [(one.data, one.line, one.offset) for one in lines_unlike(block, re.compile(b"a"))] == [
-        (b"bb", 11, 103),
-        (b"cc", 14, 110),
+@SHARED
+@given(LINES, st.sampled_from([b"1", b"pad", b"\xc3", b'{"n": 4']))
+def test_lines_with_a_text(lines: list[bytes], needle: bytes) -> None:
+    data = b"\n".join(lines)
+    expected = [(n, line) for n, line in enumerate(data.split(b"\n"), start=1) if needle in line]
+    assert [(one.line, one.data) for one in lines_with(needle)(Block("s", data, 1, 0))] == expected
+
+
+OWN = ["debug", "info", "warning", "error", "critical"]
+
+
+@SHARED
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(OWN).map(
+                lambda level: b'{"ts":"2026-11-21T14:30:00.000000001Z","level":"%s","x":1}' % level.encode()
+            ),
+            st.sampled_from(OWN).map(
+                lambda level: b'{"level":"%s","ts":"x","event":"level\\":\\"info"}' % level.encode()
+            ),
+            st.binary(max_size=20).map(lambda b: b.replace(b"\n", b"")),
+        )
+    ),
+    st.booleans(),
+)
+def test_quiet_lines_of_our_own_are_passed_over_and_no_others(lines: list[bytes], ended: bool) -> None:
+    data = b"\n".join(lines) + b"\n" * ended
+    block = Block("s", data, 10, 100)
+    quiet = re.compile(rb'\{"ts":"[^"]*","level":"(debug|info|warning)"')
+    loud = [one for one in loud_lines(block) if one.data]
+    expected = [(n, line) for n, line in enumerate(data.split(b"\n"), start=10) if line and not quiet.match(line)]
+    found = [(one.line, one.data) for one in loud]
+    # The last line may be told although it is quiet, when it has no end: it may be torn.
+    assert found == expected or (not ended and found[:-1] == expected and found[-1][1] == lines[-1])
+    for one in loud:
+        assert data[one.offset - 100 : one.offset - 100 + len(one.data)] == one.data
+
+
+FRAME = '{"ts":"t%d","level":"info","logger":"l","event":"%s","run_id":"r","host":"h","pid":1,"thread":"m","seq":%d}'
+MIXED = st.lists(
+    st.one_of(
+        st.tuples(st.integers(0, 9), st.sampled_from(["a", "b", "naïve", "c" * 300]), st.integers(0, 10**6)).map(
+            lambda one: (FRAME % one).encode()
+        ),
+        GOOD,
+        st.sampled_from([b"", b" ", b"{torn", b"[1]", b'{"ts":"1"} {"ts":"2"}', b"\xff"]),
+        st.just((FRAME % (1, "a", 2)).encode()[:-20]),
+        st.just((FRAME % (1, "a", 2) + " " + FRAME % (1, "a", 3)).encode()),
+    ),
+    max_size=40,
+)
+
+
+TWICE = f"{FRAME % (1, 'a', 2)} {FRAME % (1, 'a', 3)}".encode()
+
+
+@SHARED
+@example([b"", TWICE], 1 << 18, 1 << 14)
+@example([TWICE, b'{"ts":', b'{"a":1}}'], 1 << 18, 1 << 14)
+@given(MIXED, st.sampled_from([1, 100, 1 << 18]), st.sampled_from([1, 300, 1 << 14]))
+def test_frames_are_those_of_a_line_by_line_reading(tmp_path: Path, lines: list[bytes], size: int, piece: int) -> None:
+    """Whatever is damaged or foreign, taught or untaught: the same records, places and damages."""
+    file = tmp_path / "a.log"
+    file.write_bytes(b"\n".join(lines))
+    found: list[tuple[int, object]] = []
+    damages, expected_damages = Damages(), Damages()
+    reader = FrameReader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_sources, "BLOCK_BYTES", size)
+        patch.setattr(_read, "_PIECE_BYTES", piece)
+        for block in read_blocks(str(file), damages):
+            read = reader.read(block, damages)
+            found += [(block.place(i)[1], frame.seq) for i, frame in zip(read.indices, read.frames, strict=True)]
+            found += [(block.place(i)[1], record.get("seq")) for i, record in read.others]
+    expected = [
+        (offset, record.get("seq"))
+        for block in read_blocks(str(file), expected_damages)
+        for offset, _, record in read_lines(block, expected_damages)
     ]
+    assert sorted(found, key=str) == sorted(expected, key=str)
+    assert damages == expected_damages
+
+
+def test_a_decoder_that_meets_too_many_names_is_not_taught_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_read, "_MOST_KNOWN", 5)
+    monkeypatch.setattr(_read, "_MOST_LESSONS", 3)
+    reader = FrameReader()
+    for start in range(10):
+        data = "".join(FRAME % (n, f"event {start} {n}", n) + "\n" for n in range(4)).encode()
+        read = reader.read(Block("s", data, 1, 0, 4), Damages())
+        assert [frame.event for frame in read.frames] == [f"event {start} {n}" for n in range(4)]
 
 
 @pytest.mark.parametrize("size", [16, 1 << 20])
 def test_a_line_without_end_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(_read, "LONGEST_LINE", 100)
-    monkeypatch.setattr(_read, "BLOCK_BYTES", 16)
+    monkeypatch.setattr(_sources, "LONGEST_LINE", 100)
+    monkeypatch.setattr(_sources, "BLOCK_BYTES", 16)
     file = tmp_path / "a.log"
     first, last = b'{"n": 1}\n', b'{"n": 2}\n'
     file.write_bytes(first + b"x" * 1000 + b"\n" + last)
     damages = Damages()
     read = [
-        (record["n"], block) for block in read_blocks(str(file), damages) for _, record in read_lines(block, damages)
+        (record["n"], block) for block in read_blocks(str(file), damages) for _, _, record in read_lines(block, damages)
     ]
     assert [n for n, _ in read] == [1, 2]
     assert (read[1][1].line, read[1][1].offset) == (3, len(first) + 1001)
     assert [(one.line, one.offset) for one in damages.first] == [(2, len(first))]
 
 
-def test_gzip_and_its_torn_tail(tmp_path: Path) -> None:
-    lines = b"".join(b'{"n": %d}\n' % n for n in range(20_000))
-    whole = tmp_path / "a.log.gz"
-    whole.write_bytes(gzip.compress(lines))
-    torn = tmp_path / "b.log.gz"
-    torn.write_bytes(gzip.compress(lines)[:-2000])
+@pytest.mark.parametrize(("suffix", "compress"), [(".gz", gzip.compress), (".zst", zstd.compress)])
+def test_compressed_files_and_their_torn_tails(tmp_path: Path, suffix: str, compress: Callable[[bytes], bytes]) -> None:
+    lines = b"".join(
+        b'{"n": %d, "hash": "%s"}\n' % (n, hashlib.md5(b"%d" % n).hexdigest().encode()) for n in range(20_000)
+    )
+    # Two parts in one file, as a program that appends compressed parts leaves them.
+    whole = tmp_path / f"a.log{suffix}"
+    half = lines.index(b"\n", len(lines) // 2) + 1
+    whole.write_bytes(compress(lines[:half]) + compress(lines[half:]))
+    torn = tmp_path / f"b.log{suffix}"
+    torn.write_bytes(compress(lines)[:-2000])
     for path, damaged in ((whole, 0), (torn, 1)):
         damages = Damages()
-        found = [r["n"] for block in read_blocks(str(path), damages) for _, r in read_lines(block, damages)]
+        found = [r["n"] for block in read_blocks(str(path), damages) for _, _, r in read_lines(block, damages)]
         assert found == list(range(len(found)))
         assert (damages.count > 0) == bool(damaged)
+        assert len(found) > 15_000
         assert damaged or len(found) == 20_000
 
 
@@ -118,3 +219,11 @@ def test_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for nothing in ("absent.log", "*.absent", "sub/absent"):
         with pytest.raises(UserError, match="no such log file"):
             find_sources([nothing])
+
+
+def test_a_rotated_file_that_is_there_twice_is_read_once(tmp_path: Path) -> None:
+    """As a program leaves it that was killed after compressing it, before removing it."""
+    for name in ("a.log", "a.log.20261121143000123456", "a.log.20261121143000123456.gz", "a.log.gz"):
+        (tmp_path / name).touch()
+    names = [Path(one).name for one in find_sources([str(tmp_path)])]
+    assert names == ["a.log", "a.log.20261121143000123456.gz", "a.log.gz"]

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from conv2d.logging import setup_logging, shutdown_logging
+from conv2d.logging._errors import UserError
+from conv2d.logging._read import read_lines
+from conv2d.logging._sources import Damages, find_sources, read_blocks
 
 EACH = 300
 
@@ -117,6 +120,41 @@ def test_a_line_above_the_limit_is_written_all_the_same(log_file: Path) -> None:
     assert len(read(log_file)) == len(files(log_file)) == 3
 
 
+def test_zstd(log_file: Path) -> None:
+    log = setup_logging("z", log_file, console="off", rotate="1KB", compress="zstd")
+    for i in range(50):
+        log.info("x", i=i)
+    wait_for_threads()
+    assert {path.suffix for path in files(log_file) if path != log_file} == {".zst"}
+    found: list[int] = []
+    for source in find_sources([str(log_file.parent)]):
+        for block in read_blocks(source, Damages()):
+            found += [record["i"] for _, _, record in read_lines(block, Damages())]
+    assert sorted(found) == list(range(50))
+
+
+def test_zstd_that_is_not_installed_is_told(log_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("compression.zstd", "backports.zstd"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'conv2d-logs\[zstd\]'"):
+        setup_logging("z", log_file, console="off", rotate="1KB", compress="zstd")
+    assert not log_file.exists()
+    old = log_file.with_name("old.log.zst")
+    old.touch()
+    with pytest.raises(UserError, match=r"old.log.zst: zstd is not installed; install it with"):
+        list(read_blocks(str(old), Damages()))
+
+
+def test_uncompressed(log_file: Path) -> None:
+    log = setup_logging("z", log_file, console="off", rotate="1KB", compress="none")
+    for i in range(20):
+        log.info("x", i=i)
+    wait_for_threads()
+    assert sorted(int(str(one["i"])) for one in read(log_file)) == list(range(20))
+    assert len(files(log_file)) > 2
+    assert not [path for path in files(log_file) if path.suffix == ".gz"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -124,6 +162,8 @@ def test_a_line_above_the_limit_is_written_all_the_same(log_file: Path) -> None:
         ({"rotate": "0MB"}, "rotate must be a size"),
         ({"rotate": "1MB", "keep": 0}, "keep must be at least 1, or None to keep all; got 0"),
         ({"keep": 3}, "keep needs rotate; got 3"),
+        ({"compress": "gzip"}, "compress needs rotate; got 'gzip'"),
+        ({"rotate": "1MB", "compress": "lzma"}, "compress must be one of gzip, zstd, none; got 'lzma'"),
         ({"rotate": "1MB", "output_file": None}, "rotate needs output_file; got '1MB'"),
     ],
 )

@@ -151,6 +151,21 @@ def test_warnings_are_captured_and_given_back(log_file: Path, records: Read) -> 
     assert record["file"] == __file__
 
 
+def test_structlogs_own_ways_still_hold(log_file: Path, records: Read) -> None:
+    """The short way to the file is not taken where structlog would take another."""
+    log: Any = own.setup_logging("app", log_file, console="off")
+    with structlog.testing.capture_logs() as captured:
+        log.bind(a=1).info("seen by a test", b=2)
+    assert captured == [{"a": 1, "b": 2, "event": "seen by a test", "log_level": "info"}]
+    log.info("%d of %d", 1, 2, x=3)
+    log.new(a=1).log(30, "by number")
+    log.bind(a=1).unbind("a").fatal("the end")
+    asyncio.run(log.ainfo("from a task"))
+    found = records()
+    assert [one["event"] for one in found] == ["1 of 2", "by number", "the end", "from a task"]
+    assert [one["level"] for one in found] == ["info", "warning", "critical", "info"]
+
+
 def test_setting_up_again_replaces(log_file: Path, tmp_path: Path, records: Read) -> None:
     log = own.setup_logging("app", log_file, console="off")
     own.setup_logging("app", tmp_path / "other.log", console="off")

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conv2d.logging import _summary
-from conv2d.logging._read import Block, Damages, read_frames, read_lines
+from conv2d.logging._numbering import Numbering, Place
+from conv2d.logging._read import FrameReader, Frames, read_lines
+from conv2d.logging._sources import Block, Damages
 from conv2d.logging._summary import Summary
 
 RECORD = st.fixed_dictionaries(
@@ -28,13 +30,16 @@ RECORD = st.fixed_dictionaries(
 
 def both(records: list[dict[str, object]], size: int) -> tuple[Summary, Summary]:
     by_frames, by_records = Summary(), Summary()
+    reader, offset = FrameReader(), 0
     for start in range(0, len(records), size):
-        data = b"".join(msgspec.json.encode(record) + b"\n" for record in records[start : start + size])
-        block = Block("s", data, 1, 0)
-        frames = read_frames(block)
-        assert frames is not None
-        by_frames.add_frames(frames)
-        by_records.add(record for _, record in read_lines(block, Damages()))
+        part = records[start : start + size]
+        block = Block("s", b"".join(msgspec.json.encode(one) + b"\n" for one in part), start + 1, offset, len(part))
+        offset += len(block.data)
+        read = reader.read(block, Damages())
+        assert not read.others
+        by_frames.add(read)
+        others = [(index, one) for index, (_, _, one) in enumerate(read_lines(block, Damages()))]
+        by_records.add(Frames(block, [], [], others))
     return by_frames, by_records
 
 
@@ -42,6 +47,7 @@ def both(records: list[dict[str, object]], size: int) -> tuple[Summary, Summary]
 def test_frames_and_records_count_alike(records: list[dict[str, object]], size: int) -> None:
     by_frames, by_records = both(records, size)
     assert by_frames == by_records
+    assert msgspec.json.decode(msgspec.json.encode(by_frames), type=Summary) == by_frames
     assert by_frames.as_dict() == by_records.as_dict()
     assert by_frames.records == len(records)
     assert by_frames.events == Counter(record["event"] for record in records)
@@ -69,6 +75,32 @@ def test_memory_is_bounded_by_names(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sum(one.events.values()) == 50
 
 
-@pytest.mark.parametrize("line", [b'{"ts": 1}', b"{torn", b"[1]", b'{"event": "x"}', b"\xff"])
-def test_other_lines_are_not_taken_for_frames(line: bytes) -> None:
-    assert read_frames(Block("s", line + b"\n", 1, 0)) is None
+@given(st.lists(RECORD, max_size=30), st.integers(0, 30), st.integers(1, 10))
+def test_files_counted_apart_and_merged(records: list[dict[str, object]], cut: int, size: int) -> None:
+    whole, (first, second) = both(records, size)[0], (both(records[:cut], size)[0], both(records[cut:], size)[0])
+    first.merge(second)
+    merged, expected = first.as_dict(), whole.as_dict()
+    assert {name: value for name, value in merged.items() if name != "gaps"} == {
+        name: value for name, value in expected.items() if name != "gaps"
+    }
+
+
+@given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=10), min_size=1, max_size=6))
+def test_what_is_missing_is_what_no_record_has(parts: list[list[int]]) -> None:
+    numbering = Numbering()
+    for part in parts:
+        numbering.add("r", "h", "1", part, lambda index, part=part: Place("s", part[index], part[index]))
+    seen = {number for part in parts for number in part}
+    gaps = list(numbering.gaps())
+    missing = [number for gap in gaps for number in range(gap.first, gap.last + 1)]
+    assert missing == [number for number in range(min(seen), max(seen)) if number not in seen]
+    # The record after a gap is the one that is told.
+    assert all(gap.place.line == gap.last + 1 for gap in gaps)
+
+
+def test_gaps_are_followed_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conv2d.logging._numbering.MOST_SPANS", 10)
+    numbering = Numbering()
+    numbering.add("r", "h", "1", [2 * n for n in range(50)], lambda index: Place("s", index, index))
+    assert not numbering.complete
+    assert len(numbering.writers[0].spans) == 10

@@ -15,22 +15,27 @@ if __name__ == "logging":
         "`conv2d`. Start it in another folder, or with `python -P`, to get `logging` from the standard library"
     )
 
-from conv2d.logging.structured import (
-    get_logger,
-    log_clustering,
-    log_config,
-    log_data_processing,
-    log_epoch,
-    log_exception,
-    log_fsq_config,
-    log_merge,
-    log_metrics,
-    log_qa_issue,
-    log_seeds,
-    log_smoothing,
-    setup_logging,
-    shutdown_logging,
-)
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conv2d.logging.structured import (
+        get_logger,
+        log_clustering,
+        log_config,
+        log_data_processing,
+        log_epoch,
+        log_exception,
+        log_fsq_config,
+        log_merge,
+        log_metrics,
+        log_qa_issue,
+        log_seeds,
+        log_smoothing,
+        metrics,
+        setup_logging,
+        shutdown_logging,
+    )
 
 __all__ = [
     "get_logger",
@@ -45,6 +50,14 @@ __all__ = [
     "log_qa_issue",
     "log_seeds",
     "log_smoothing",
+    "metrics",
     "setup_logging",
     "shutdown_logging",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for: structlog takes longer to import than the command takes to answer."""
+    if name in __all__:
+        return getattr(importlib.import_module("conv2d.logging.structured"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -51,6 +51,8 @@ _SECRET_WORDS = frozenset(
 _SECRET_PAIRS = frozenset({("api", "key"), ("access", "key"), ("private", "key"), ("signing", "key")})
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, object]).decode
+_isfinite = math.isfinite
 
 
 @functools.lru_cache(maxsize=4096)
@@ -93,7 +95,8 @@ def plain_fields(fields: Mapping[Any, object], depth: int = 0) -> dict[str, obje
     for key, value in fields.items():
         name = key if type(key) is str else str(key)
         kind = type(value)
-        if kind is int or kind is bool or value is None:
+        if kind is int or kind is bool or value is None or (kind is float and _isfinite(cast(float, value))):
+            # Numbers are never secrets: a count of tokens is what the encoder emits.
             written[name] = value
         elif names_secret(name) and not _is_number(value):
             written[name] = REDACTED
@@ -102,7 +105,12 @@ def plain_fields(fields: Mapping[Any, object], depth: int = 0) -> dict[str, obje
     return written
 
 
-def encode(record: Mapping[str, object]) -> bytes:
+def decode(line: bytes) -> dict[str, object]:
+    """Return one line of our own as data."""
+    return _decode(line)
+
+
+def encode(record: object) -> bytes:
     """Return plain data as one line of JSON, without the newline."""
     try:
         return _encode(record)

@@ -1,6 +1,7 @@
 """A user's mistake: told in one paragraph, with the exit code that scripts see."""
 
 USAGE = 2
+MISSING_TOOL = 5
 INTERNAL = 70
 
 
@@ -9,3 +10,7 @@ class UserError(ValueError):
 
     Exit codes are grep's: 0 found, 1 found nothing, 2 wrong use or a file that cannot be read.
     """
+
+
+class MissingToolError(ModuleNotFoundError):
+    """A library is not installed; the text names the extra that brings it."""

@@ -15,6 +15,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
 from conv2d.logging._errors import UserError
@@ -22,6 +23,25 @@ from conv2d.logging._levels import LEVELS, level_name
 from conv2d.logging._when import instant
 
 Test = Callable[[Mapping[str, Any]], bool]
+
+# Names that records of other producers get from us: their own lines need not hold them.
+_UNIFIED = frozenset({"ts", "level", "logger", "event", "pid", "thread", "exception"})
+# What JSON never writes otherwise: text of these signs stands in a line as it is.
+_PLAIN = re.compile(r"[A-Za-z0-9_ :-]+")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A test of records, and the texts that every line it holds for must contain."""
+
+    test: Test
+    needles: frozenset[bytes] = frozenset()
+
+    @property
+    def needle(self) -> bytes | None:
+        """The text to look for, the rarest: a value rather than a key, the longest of them."""
+        return max(self.needles, key=lambda one: (not one.endswith(b'"'), len(one), one), default=None)
+
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<string>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')"
@@ -41,8 +61,8 @@ MISSING: object = object()
 _CONSTANTS: dict[str, object] = {"true": True, "false": False, "null": None}
 
 
-def compile_filter(text: str) -> Test:
-    """Return the test that a filter expression describes.
+def compile_filter(text: str) -> Filter:
+    """Return the filter that an expression describes.
 
     Raises
     ------
@@ -51,9 +71,9 @@ def compile_filter(text: str) -> Test:
 
     Example
     -------
-    >>> test = compile_filter("level >= warning and metrics.loss < 0.5")
-    >>> test({"level": "error", "metrics": {"loss": 0.25}}), test({"level": "error"})
-    (True, False)
+    >>> found = compile_filter("level >= warning and metrics.loss < 0.5")
+    >>> found.test({"level": "error", "metrics": {"loss": 0.25}}), found.test({"level": "error"}), found.needle
+    (True, False, b'loss"')
     """
     return _Parser(text).parse()
 
@@ -70,6 +90,28 @@ def look_up(record: Mapping[str, Any], path: str) -> object:
     return value
 
 
+def needles_of(field: str) -> frozenset[bytes]:
+    """Return what a line that has a field must contain: the end of its key, unless that is a name of ours.
+
+    Example
+    -------
+    >>> needles_of("metrics.loss"), needles_of("level")
+    (frozenset({b'loss"'}), frozenset())
+    """
+    first, last = field.split(".")[0], field.split(".")[-1]
+    plain = first not in _UNIFIED and _PLAIN.fullmatch(last)
+    return frozenset({last.encode() + b'"'}) if plain else frozenset()
+
+
+def _is_constant(text: str) -> bool:
+    """Whether a value is not text, so that JSON may write it otherwise: 1 as 1.0."""
+    try:
+        float(text)
+    except ValueError:
+        return text.lower() in _CONSTANTS
+    return True
+
+
 class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
@@ -84,42 +126,56 @@ class _Parser:
             self._tokens.append((kind, found[kind], found.start(kind)))
             place = found.end()
 
-    def parse(self) -> Test:
+    def parse(self) -> Filter:
         test = self._either()
         if self._next < len(self._tokens):
             self._refuse("expected `and`, `or` or the end", self._place())
         return test
 
-    def _either(self) -> Test:
-        tests = [self._both()]
+    def _either(self) -> Filter:
+        parts = [self._both()]
         while self._take_word("or"):
-            tests.append(self._both())
-        return tests[0] if len(tests) == 1 else lambda record: any(test(record) for test in tests)
+            parts.append(self._both())
+        if len(parts) == 1:
+            return parts[0]
+        tests = [part.test for part in parts]
+        needles = frozenset[bytes].intersection(*(part.needles for part in parts))
+        return Filter(lambda record: any(test(record) for test in tests), needles)
 
-    def _both(self) -> Test:
-        tests = [self._single()]
+    def _both(self) -> Filter:
+        parts = [self._single()]
         while self._take_word("and"):
-            tests.append(self._single())
-        return tests[0] if len(tests) == 1 else lambda record: all(test(record) for test in tests)
+            parts.append(self._single())
+        if len(parts) == 1:
+            return parts[0]
+        tests = [part.test for part in parts]
+        needles = frozenset[bytes]().union(*(part.needles for part in parts))
+        return Filter(lambda record: all(test(record) for test in tests), needles)
 
-    def _single(self) -> Test:
+    def _single(self) -> Filter:
         if self._take_word("not"):
-            inner = self._single()
-            return lambda record: not inner(record)
+            inner = self._single().test
+            return Filter(lambda record: not inner(record))
         if self._take_sign("("):
-            inner = self._either()
+            inside = self._either()
             if not self._take_sign(")"):
                 self._refuse("expected `)`", self._place())
-            return inner
+            return inside
         kind, field, place = self._take()
         if kind != "word" or field in ("and", "or", "in"):
             self._refuse("expected a field's name", place)
         if self._take_word("in"):
-            return self._membership(field)
+            return Filter(self._membership(field), needles_of(field))
         for sign in (*_COMPARE, "~"):
             if self._take_sign(sign):
-                return self._comparison(field, sign)
-        return lambda record: look_up(record, field) is not MISSING
+                value = self._peek()[1].strip("\"'")
+                test = self._comparison(field, sign)
+                needles = needles_of(field)
+                same = sign in ("==", "=") and field not in ("level", "ts") and not _is_constant(value)
+                if same and _PLAIN.fullmatch(value):
+                    needles |= {value.encode()}
+                return Filter(test, needles)
+        return Filter(lambda record: look_up(record, field) is not MISSING, needles_of(field))
 
     def _comparison(self, field: str, sign: str) -> Test:
         place = self._place()

@@ -15,7 +15,8 @@ from typing import Any, Literal, cast
 
 from structlog.contextvars import get_contextvars
 
-from conv2d.logging._encode import encode, plain_fields
+from conv2d.logging._compress import Compression
+from conv2d.logging._encode import decode, encode, plain_fields
 from conv2d.logging._levels import LEVELS
 from conv2d.logging._pretty import pretty
 from conv2d.logging._rotate import RotatingFile
@@ -55,7 +56,10 @@ class Pipeline:
         self._style = _console_style(console)
         self._durable_from = 1000 if durable_from is None else durable_from
         self._host = socket.gethostname()
-        self._second, self._stamp = -1, ""
+        self._second, self._stamp = -1, b""
+        # The parts of a line that recur, as bytes: encoding them anew would cost as much as the rest of the record.
+        self._heads: dict[tuple[str, str, str], bytes] = {}
+        self._middles: dict[str, bytes] = {}
         self._warned = False
         self.start_process()
 
@@ -64,9 +68,10 @@ class Pipeline:
         # Re-entrant, for a signal handler may log while its thread is logging.
         self.lock = threading.RLock()
         self._pid = os.getpid()
+        self._middles.clear()
         if self.file is not None:
             # A file opened before a fork would share its lock with the parent.
-            self.file.close()
+            self.file.drop()
 
     def emit(self, level: str, logger: str, event: object, fields: Mapping[str, object]) -> None:
         """Write one record. Never raises: a log line is not worth a lost run."""
@@ -79,48 +84,50 @@ class Pipeline:
 
     def _emit(self, level: str, logger: str, event: object, fields: Mapping[str, object]) -> None:
         text = event if type(event) is str else str(event)
-        record: dict[str, object] = {
-            "ts": "",
-            "level": level,
-            "logger": logger,
-            "event": text,
-            "run_id": self.run_id,
-            "host": self._host,
-            "pid": self._pid,
-            "thread": threading.current_thread().name,
-        }
-        merged = {**get_contextvars(), **fields}
-        raised, stack = merged.pop("exc_info", None), merged.pop("stack_info", None)
-        given = plain_fields(merged)
+        context = get_contextvars()
+        if context:
+            fields = {**context, **fields}
+        raised = stack = None
+        if "exc_info" in fields or "stack_info" in fields:
+            fields = dict(fields)
+            raised, stack = fields.pop("exc_info", None), fields.pop("stack_info", None)
+        given = plain_fields(fields)
         if not RESERVED.isdisjoint(given):
             given = {name + "_" if name in RESERVED else name: value for name, value in given.items()}
-        record |= given
         if raised:
-            record["exception"] = describe_exception(raised)
+            given["exception"] = describe_exception(raised)
         if stack:
-            record["stack"] = stack if isinstance(stack, str) else "".join(traceback.format_stack()[:-4])
+            given["stack"] = stack if isinstance(stack, str) else "".join(traceback.format_stack()[:-4])
+        body = b"," + encode(given)[1:-1] if given else b""
+        head = self._heads.get((level, logger, text)) or self._head(level, logger, text)
+        thread = threading.current_thread().name
+        middle = self._middles.get(thread) or self._middle(thread)
         durable = LEVELS.get(level, 0) >= self._durable_from
         with self.lock:
             # Time and number are taken together, so that a process's lines stand in the order of both.
-            record["ts"] = self._now()
-            record["seq"] = next(_numbers)
-            line = encode(record) + b"\n"
+            second, nanosecond = divmod(time.time_ns(), 1_000_000_000)
+            if second != self._second:
+                self._second = second
+                self._stamp = time.strftime('{"ts":"%Y-%m-%dT%H:%M:%S.', time.gmtime(second)).encode()
+            line = b"".join((self._stamp, b"%09d" % nanosecond, head, middle, body, b',"seq":%d}\n' % next(_numbers)))
             if self.file is not None:
                 self.file.write(line, durable)
             if self._style == "json":
                 to_stderr(line)
             elif self._style != "off":
-                shown = pretty(record, colour=self._style == "colour", verbose=True)
+                shown = pretty(decode(line), colour=self._style == "colour", verbose=True)
                 to_stderr(shown.encode("utf-8", "replace") + b"\n")
 
-    def _now(self) -> str:
-        second, nanosecond = divmod(time.time_ns(), 1_000_000_000)
-        if second != self._second:
-            self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._stamp}.{nanosecond:09d}Z"
+    def _head(self, level: str, logger: str, event: str) -> bytes:
+        frame = {"level": level, "logger": str(logger), "event": event}
+        return _keep(self._heads, (level, logger, event), b'Z",' + encode(frame)[1:-1] + b",")
+
+    def _middle(self, thread: str) -> bytes:
+        frame = {"run_id": self.run_id, "host": self._host, "pid": self._pid, "thread": thread}
+        return _keep(self._middles, thread, encode(frame)[1:-1])
 
     def process(self, logger: Any, method: str, event_dict: MutableMapping[str, Any]) -> str:
-        """Be the last processor of structlog's chain."""
+        """Be the only processor of structlog's chain."""
         fields = dict(event_dict)
         self.emit(_METHODS.get(method, "info"), logger.name, fields.pop("event", ""), fields)
         return ""
@@ -163,14 +170,25 @@ def describe_exception(raised: object) -> dict[str, object]:
     return {"type": type(error).__qualname__, "message": message, "traceback": trace}
 
 
-def make_file(output_file: str | os.PathLike[str] | None, rotate: str | None, keep: int | None) -> FileSink | None:
+def _keep(cache: dict[Any, bytes], key: object, part: bytes) -> bytes:
+    """Remember a part of a line, unless it is long; texts with numbers inside must not fill the memory."""
+    if len(part) < 300:
+        if len(cache) >= 1000:
+            cache.clear()
+        cache[key] = part
+    return part
+
+
+def make_file(
+    output_file: str | os.PathLike[str] | None, rotate: str | None, keep: int | None, compress: Compression | None
+) -> FileSink | None:
     """Return the sink for a file, absolute, so that a later change of folder does not move the log."""
     if output_file is None or rotate is None:
-        for name, value in (("rotate", rotate), ("keep", keep)):
+        for name, value in (("rotate", rotate), ("keep", keep), ("compress", compress)):
             if value is not None:
                 raise ValueError(f"{name} needs {'output_file' if output_file is None else 'rotate'}; got {value!r}")
         return None if output_file is None else FileSink(Path(output_file).absolute())
-    return RotatingFile(Path(output_file).absolute(), rotate, keep)
+    return RotatingFile(Path(output_file).absolute(), rotate, keep, compress or "gzip")
 
 
 def _console_style(console: Console) -> Literal["json", "plain", "colour", "off"]:

@@ -1,29 +1,25 @@
-"""Read log files as a stream of whole lines; damaged lines are counted and told, never fatal."""
+"""Read records from blocks of lines; damaged lines are counted and told, never fatal."""
 
-import gzip
-import re
-import sys
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Any, Literal, cast
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 import msgspec
 
-from conv2d.logging._errors import UserError
 from conv2d.logging._record import Record, unify
+from conv2d.logging._sources import Block, Damage, Damages
 
-BLOCK_BYTES = 1 << 20
-LONGEST_LINE = 16 << 20
-STDIN = "-"
-_SUFFIXES = (".log", ".jsonl", ".ndjson", ".json")
+_REFUSALS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_PIECE_BYTES = 1 << 14
+# Fields whose values recur, until they turn out to have more than so many.
+_RECURRING = ("logger", "event", "run_id", "host")
+_MOST_KNOWN = 200
+_MOST_LESSONS = 100
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class Line(msgspec.Struct):
+class Frame(msgspec.Struct, gc=False):
     """The frame of one of our own records, without its fields: several times cheaper to decode."""
 
     ts: str
@@ -36,184 +32,136 @@ class Line(msgspec.Struct):
     seq: int
 
 
-_decode_frames = msgspec.json.Decoder(Line).decode_lines
+_decode_frame = msgspec.json.Decoder(Frame).decode
+_decode_frames = msgspec.json.Decoder(Frame).decode_lines
 
 
 @dataclass(frozen=True)
-class Block:
-    """Whole lines of a file: `data` begins at byte `offset`, with line number `line`."""
+class Frames:
+    """What a block holds: frames of our own records, and other producers' records, each with its line's index."""
 
-    source: str
-    data: bytes
-    line: int
-    offset: int
+    block: Block
+    frames: Sequence[Frame]
+    indices: Sequence[int]
+    others: Sequence[tuple[int, Record]] = ()
 
-
-@dataclass(frozen=True)
-class Damage:
-    """One line that is no JSON object."""
-
-    source: str
-    line: int
-    offset: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.source}:{self.line}: byte {self.offset}: {self.reason}"
+    def keep(self, keeps: Callable[[object], bool]) -> "Frames":
+        """Return those whose time stamp `keeps` accepts."""
+        kept = [(one, index) for one, index in zip(self.frames, self.indices, strict=True) if keeps(one.ts)]
+        others = [one for one in self.others if keeps(one[1].get("ts"))]
+        return Frames(self.block, [one for one, _ in kept], [index for _, index in kept], others)
 
 
-@dataclass
-class Damages:
-    """Damaged lines: how many, and where the first of them are."""
+class FrameReader:
+    """Decode blocks, at once where all lines are whole and our own, else in pieces, and those at fault line by line.
 
-    count: int = 0
-    first: list[Damage] = field(default_factory=list[Damage])
-
-    def add(self, damage: Damage) -> None:
-        """Count one; memory stays bounded however many there are."""
-        self.count += 1
-        if len(self.first) < 20:
-            self.first.append(damage)
-
-
-def find_sources(paths: Sequence[str]) -> tuple[str, ...]:
-    """Return the files meant by paths, glob patterns, folders, and ``-`` for standard input; none means the last.
-
-    Raises
-    ------
-    UserError
-        If one names nothing, or nothing is given and standard input is a terminal.
+    Trouble comes in runs: after a block with a damaged line the next one is taken in pieces from the start, so that
+    damage costs little time. And names recur: a decoder that is taught those it has met makes no new text of each.
     """
-    if not paths:
-        if sys.stdin is None or sys.stdin.isatty():
-            raise UserError("no log files given; name files, folders or patterns, or pipe lines into standard input")
-        return (STDIN,)
-    found: list[str] = []
-    for path in paths:
-        if path == STDIN or Path(path).is_file():
-            matches = [path]
-        elif Path(path).is_dir():
-            matches = [str(one) for one in sorted(Path(path).rglob("*")) if one.is_file() and _is_log(one)]
-        elif Path(path).exists():
-            matches = [path]
-        else:
-            matches = _glob(path)
-        if not matches:
-            raise UserError(
-                f"{path}: no such log file; give a file, a folder with {', '.join(_SUFFIXES)} files, or a quoted pattern"
-            )
-        found += [one for one in matches if one not in found]
-    return tuple(found)
+
+    def __init__(self) -> None:
+        self._whole = True
+        self._known: dict[str, set[str]] = {name: set() for name in _RECURRING}
+        self._lessons = 0
+        self._decode: Callable[[bytes], Sequence[Frame]] = _decode_frames
+
+    def read(self, block: Block, damages: Damages) -> Frames:
+        """Return what a block holds; damaged lines are added to `damages`."""
+        if self._whole and (whole := self._frames(block.data, block.count)) is not None:
+            return Frames(block, whole, range(block.count))
+        self._whole = True
+        found = Frames(block, [], [], [])
+        start, index = 0, 0
+        while start < len(block.data):
+            end = block.data.find(b"\n", start + _PIECE_BYTES) + 1 or len(block.data)
+            data = block.data[start:end]
+            count = data.count(b"\n") + (not data.endswith(b"\n"))
+            frames = self._frames(data, count)
+            if frames is None:
+                self._whole = False
+                piece = Block(block.source, data, block.line + index, block.offset + start, count)
+                _read_each(piece, index, found, damages)
+            else:
+                cast(list[Frame], found.frames).extend(frames)
+                cast(list[int], found.indices).extend(range(index, index + count))
+            start, index = end, index + count
+        return found
+
+    def is_our_own(self, block: Block) -> bool:
+        """Whether all lines are whole and our own."""
+        return self._frames(block.data, block.count) is not None
+
+    def _frames(self, data: bytes, count: int) -> Sequence[Frame] | None:
+        """Return the frames of lines, None when one is damaged or of another producer."""
+        try:
+            frames = self._decode(data)
+        except msgspec.ValidationError:
+            if self._decode is _decode_frames:
+                return None
+            try:
+                frames = _decode_frames(data)
+            except _REFUSALS:
+                return None
+            self._learn(frames)
+        except _REFUSALS:
+            return None
+        if self._lessons == 0:
+            self._learn(frames)
+        # A value that spans lines, or two on one, is well-formed to the decoder; a line is a record to us. Between "}" and
+        # "{" no value goes on: where all lines meet so, each holds a value or more, and as many as lines are one each.
+        one_each = len(frames) == count and data.startswith(b"{") and data.count(b"}\n{") == count - 1
+        return frames if one_each else None
+
+    def _learn(self, frames: Sequence[Frame]) -> None:
+        self._lessons += 1
+        if self._lessons > _MOST_LESSONS:
+            self._decode = _decode_frames
+            return
+        fields: list[tuple[str, Any]] = []
+        for name in Frame.__struct_fields__:
+            kind = Frame.__annotations__[name]
+            if name in self._known:
+                known = self._known[name]
+                if len(known) <= _MOST_KNOWN:
+                    known.update([getattr(frame, name) for frame in frames])
+                if known and len(known) <= _MOST_KNOWN:
+                    kind = cast(Any, Literal)[tuple(known)]
+            fields.append((name, kind))
+        taught: Any = msgspec.defstruct("Frame", fields, gc=False)
+        self._decode = msgspec.json.Decoder(taught).decode_lines
 
 
-def read_blocks(source: str, damages: Damages) -> Iterator[Block]:
-    """Yield the whole lines of a file in blocks of about 1 MiB, decompressed when its name ends in ``.gz``.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be read.
-    """
-    line, offset, rest = 1, 0, b""
-    try:
-        with _open(source) as stream:
-            while chunk := stream.read(BLOCK_BYTES):
-                data = rest + chunk
-                cut = data.rfind(b"\n") + 1
-                if not cut and len(data) > LONGEST_LINE:
-                    damages.add(Damage(source, line, offset, f"longer than {LONGEST_LINE >> 20} MiB; skipped"))
-                    data, skipped = _skip_line(stream)
-                    offset, line, cut = offset + len(rest) + len(chunk) + skipped, line + 1, data.rfind(b"\n") + 1
-                rest = data[cut:]
-                if cut:
-                    yield Block(source, data[:cut], line, offset)
-                    line += data.count(b"\n", 0, cut)
-                    offset += cut
-    except (EOFError, zlib.error) as error:
-        damages.add(Damage(source, line, offset, f"the compressed file is damaged ({error}); read up to here"))
-    except OSError as error:
-        raise UserError(f"{source}: cannot be read: {error.strerror or error}") from error
-    if rest:
-        yield Block(source, rest, line, offset)
+def _read_each(piece: Block, index: int, found: Frames, damages: Damages) -> None:
+    """Add the lines of a piece, the first of which is `index` lines down the block, one by one."""
+    frames, indices, others = cast(tuple[list[Any], ...], (found.frames, found.indices, found.others))
+    offset = piece.offset
+    for down, text in enumerate(piece.data.split(b"\n")):
+        try:
+            frames.append(_decode_frame(text))
+            indices.append(index + down)
+        except _REFUSALS:
+            if text and not text.isspace():
+                try:
+                    others.append((index + down, unify(_decode(text))))
+                except _REFUSALS as error:
+                    damages.add(Damage(piece.source, piece.line + down, offset, f"not a JSON object ({error})"))
+        offset += len(text) + 1
 
 
-def read_lines(block: Block, damages: Damages) -> Iterator[tuple[bytes, Record]]:
-    """Yield each line of a block with its record."""
+def decode_line(text: bytes) -> Record:
+    """Return the record of a line that is known to be whole."""
+    return unify(_decode(text))
+
+
+def read_lines(block: Block, damages: Damages) -> Iterator[tuple[int, bytes, Record]]:
+    """Yield byte offset, text and record of each line of a block."""
     offset = block.offset
     for number, text in enumerate(block.data.split(b"\n"), start=block.line):
         if text and not text.isspace():
             try:
                 record = _decode(text)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            except _REFUSALS as error:
                 damages.add(Damage(block.source, number, offset, f"not a JSON object ({error})"))
             else:
-                yield text, unify(record)
+                yield offset, text, unify(record)
         offset += len(text) + 1
-
-
-def read_frames(block: Block) -> list[Line] | None:
-    """Return the frames of a block, None when a line is damaged or of another producer."""
-    try:
-        return _decode_frames(block.data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def matching_lines(block: Block, pattern: re.Pattern[bytes]) -> Iterator[Block]:
-    """Yield the lines of a block in which `pattern` occurs, each as a block; far cheaper than decoding them all.
-
-    `pattern` is compiled with ``re.MULTILINE``, so that ``^`` and ``$`` are a line's.
-    """
-    data, place, line, counted = block.data, 0, block.line, 0
-    while found := pattern.search(data, place):
-        start = data.rfind(b"\n", 0, found.start()) + 1
-        end = data.find(b"\n", start)
-        end = len(data) if end < 0 else end
-        line, counted = line + data.count(b"\n", counted, start), start
-        if pattern.search(data, start, end):
-            yield Block(block.source, data[start:end], line, block.offset + start)
-        place = end + 1
-        if place > len(data):
-            return
-
-
-def lines_unlike(block: Block, pattern: re.Pattern[bytes]) -> Iterator[Block]:
-    """Yield the lines of a block whose beginning `pattern` does not match, each as a block."""
-    offset = block.offset
-    like = pattern.match
-    for number, text in enumerate(block.data.split(b"\n"), start=block.line):
-        if not like(text) and text:
-            yield Block(block.source, text, number, offset)
-        offset += len(text) + 1
-
-
-def _skip_line(stream: IO[bytes]) -> tuple[bytes, int]:
-    """Read on past the line's end; return what was read after it, and how many bytes were passed over."""
-    skipped = 0
-    while chunk := stream.read(BLOCK_BYTES):
-        end = chunk.find(b"\n") + 1
-        if end:
-            return chunk[end:], skipped + end
-        skipped += len(chunk)
-    return b"", skipped
-
-
-def _open(source: str) -> AbstractContextManager[IO[bytes]]:
-    if source == STDIN:
-        return nullcontext(cast(IO[bytes], sys.stdin.buffer))
-    if source.endswith(".gz"):
-        return cast(IO[bytes], gzip.open(source, "rb"))
-    return Path(source).open("rb")
-
-
-def _glob(pattern: str) -> list[str]:
-    path = Path(pattern)
-    base = Path(path.anchor)
-    return sorted(str(one) for one in base.glob(str(path.relative_to(base))) if one.is_file())
-
-
-def _is_log(path: Path) -> bool:
-    """Whether a file in a folder is a log: ``train.log``, also rotated as ``train.log.1`` or ``train.log.1.gz``."""
-    name = path.name.removesuffix(".gz")
-    stem, _, last = name.rpartition(".")
-    return (stem if last.isdigit() and stem else name).endswith(_SUFFIXES)

@@ -1,6 +1,5 @@
 """Rotation of a log file that many processes write: by size or by time, compressed, every line kept once."""
 
-import gzip
 import os
 import re
 import shutil
@@ -8,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+from conv2d.logging._compress import Compression, open_compressed, suffix_of
 from conv2d.logging._sink import FileSink
 
 try:
@@ -58,16 +58,20 @@ class RotatingFile(FileSink):
         "100MB", "1d" …; a span ends where the clock (UTC) begins a new one.
     keep
         Renamed files to keep; None for all.
+    compress
+        How renamed files are compressed: "gzip", "zstd" or "none".
 
     Raises
     ------
     ValueError
-        If `rule` is neither size nor span, or `keep` below 1.
+        If `rule` is neither size nor span, `keep` below 1, or `compress` none of its values.
     NotImplementedError
         Where the system has no file locks.
+    ModuleNotFoundError
+        If zstd is asked for and not installed.
     """
 
-    def __init__(self, path: Path, rule: str, keep: int | None = None) -> None:
+    def __init__(self, path: Path, rule: str, keep: int | None = None, compress: Compression = "gzip") -> None:
         super().__init__(path)
         self._bytes, self._seconds = parse_rotation(rule)
         if keep is not None and keep < 1:
@@ -75,6 +79,7 @@ class RotatingFile(FileSink):
         if fcntl is None:
             raise NotImplementedError("rotate needs the file locks of a POSIX system; leave it out on this one")
         self._keep = keep
+        self._suffix = suffix_of(compress)
 
     def put(self, line: bytes) -> None:
         """Append one line, to the file that bears the name."""
@@ -84,7 +89,8 @@ class RotatingFile(FileSink):
                 self.open()
             fcntl.flock(self.fd, fcntl.LOCK_SH)
             try:
-                if self._named() and not self._due(len(line)):
+                status = self._status()
+                if status is not None and not self._due(status, len(line)):
                     self.append(line)
                     return
             finally:
@@ -97,7 +103,8 @@ class RotatingFile(FileSink):
         fcntl.flock(self.fd, fcntl.LOCK_EX)
         try:
             # Another process may have been first.
-            if self._named() and self._due(coming):
+            status = self._status()
+            if status is not None and self._due(status, coming):
                 renamed = self._free_name()
                 self.path.rename(renamed)
         finally:
@@ -111,14 +118,15 @@ class RotatingFile(FileSink):
                 # The interpreter is shutting down.
                 self._finish(renamed)
 
-    def _named(self) -> bool:
+    def _status(self) -> os.stat_result | None:
+        """Size and times of the file that bears the name, None when that is another than ours."""
         try:
-            return self.path.stat().st_ino == os.fstat(self.fd).st_ino
+            status = self.path.stat()
         except FileNotFoundError:
-            return False
+            return None
+        return status if status.st_ino == self._inode else None
 
-    def _due(self, coming: int) -> bool:
-        status = os.fstat(self.fd)
+    def _due(self, status: os.stat_result, coming: int) -> bool:
         if not status.st_size:
             return False
         if self._bytes is not None:
@@ -132,7 +140,7 @@ class RotatingFile(FileSink):
             second, micro = divmod(moment, 1_000_000)
             stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(second))
             name = self.path.with_name(f"{self.path.name}.{stamp}{micro:06d}")
-            if not name.exists() and not name.with_name(name.name + ".gz").exists():
+            if not name.exists() and not name.with_name(name.name + self._suffix).exists():
                 return name
             moment += 1
 
@@ -140,12 +148,13 @@ class RotatingFile(FileSink):
         """Compress a renamed file, and remove the oldest; a failure leaves it as it is, readable all the same."""
         aside = renamed.with_name(renamed.name + ".tmp")
         try:
-            with renamed.open("rb") as source, gzip.open(aside, "wb", compresslevel=6) as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-            aside.replace(renamed.with_name(renamed.name + ".gz"))
-            renamed.unlink()
+            if self._suffix:
+                with renamed.open("rb") as source, open_compressed(aside, self._suffix, "wb") as target:
+                    shutil.copyfileobj(source, target, 1 << 20)
+                aside.replace(renamed.with_name(renamed.name + self._suffix))
+                renamed.unlink()
             if self._keep is not None:
-                pattern = re.compile(re.escape(self.path.name) + r"\.\d{20}(\.gz)?")
+                pattern = re.compile(re.escape(self.path.name) + r"\.\d{20}(\.gz|\.zst)?")
                 old = sorted(one for one in self.path.parent.iterdir() if pattern.fullmatch(one.name))
                 for one in old[: -self._keep]:
                     one.unlink(missing_ok=True)

@@ -1,16 +1,18 @@
 """Results on standard output: lines for people, JSON, or CSV that no spreadsheet will run."""
 
 import csv
+import itertools
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Literal, cast
 
 from conv2d.logging._filter import MISSING, look_up
+from conv2d.logging._numbering import Numbering
 from conv2d.logging._pretty import harmless, pretty, value_text
-from conv2d.logging._read import Damages
 from conv2d.logging._record import Record
-from conv2d.logging._summary import Summary
+from conv2d.logging._sources import Damages
+from conv2d.logging._summary import Summary, most_common
 
 Format = Literal["table", "json", "csv"]
 _HEAD = ("ts", "level", "logger", "event")
@@ -86,6 +88,8 @@ def write_summary(summary: Summary, style: Format, most: int) -> None:
             if what == "runs":
                 for name, run in summary.runs.items():
                     writer.writerow((what, cell(name), run.records))
+            elif what == "gaps":
+                continue
             elif isinstance(value, Mapping):
                 for name, count in cast(Mapping[str, object], value).items():
                     writer.writerow((what, cell(name), count))
@@ -106,13 +110,26 @@ def tell_damages(damages: Damages, most: int = 3) -> None:
         sys.stderr.write(f"  … and {damages.count - most} more\n")
 
 
+def tell_gaps(numbering: Numbering, most: int = 3) -> None:
+    """Say on standard error where records are missing from their process's numbering."""
+    gaps = list(itertools.islice(numbering.gaps(), most + 1))
+    for gap in gaps[:most]:
+        sys.stderr.write(f"  {harmless(str(gap))}\n")
+    if len(gaps) > most:
+        sys.stderr.write("  … and more; `summary --format json` lists the first 100\n")
+    if not numbering.complete:
+        sys.stderr.write("  too many gaps to follow: there are more than told\n")
+
+
 def _summary_text(summary: Summary, most: int) -> str:
-    counts = ", ".join(f"{count:,} {level}" for level, count in summary.levels.most_common())
+    counts = ", ".join(f"{count:,} {level}" for level, count in most_common(summary.levels).items())
     lines = [f"{summary.records:,} records in {summary.files} file{'s' * (summary.files != 1)}: {counts or 'none'}"]
     lines.append(f"{summary.damages.count:,} damaged lines, {summary.missing:,} records missing from their numbering")
     for title, names in (("event", summary.events), ("logger", summary.loggers)):
         lines += ["", f"{title:40} records"]
-        lines += [f"{harmless(name)[:40]:40} {count:7,}" for name, count in names.most_common(most)]
+        lines += [
+            f"{harmless(name)[:40]:40} {count:7,}" for name, count in itertools.islice(most_common(names).items(), most)
+        ]
         if len(names) > most:
             lines.append(f"… and {len(names) - most} more")
     lines += ["", f"{'run':28} {'records':>9} {'errors':>7} {'seconds':>10}  first record"]

@@ -8,6 +8,10 @@ from pathlib import Path
 RETRY_S = 5.0
 LOOK_S = 0.1
 TORN_S = 0.005
+# In a burst, one look at the file serves so many lines; a burst is so many looks in succession, none later than that.
+BURST_LINES = 16
+BURST_LOOKS = 64
+BURST_S = 0.001
 
 
 class FileSink:
@@ -16,6 +20,9 @@ class FileSink:
     A line is in the operating system's hands when `write` returns: the program may be killed afterwards and the line
     is there. A file that was removed or replaced is opened anew. When the file cannot be written, one warning and then
     the lines themselves go to standard error; the file is tried again every 5 seconds.
+
+    Asking the system whether the file is still in place costs as much as the write, so in a burst of lines it is asked
+    once for many; what was written to a removed file meanwhile is written again to the new one.
 
     Parameters
     ----------
@@ -32,6 +39,9 @@ class FileSink:
         self._warned = False
         self._retry_at = 0.0
         self._look_at = 0.0
+        self._looked = 0.0
+        self._looks = 0
+        self._unseen: list[bytes] = []
 
     def write(self, line: bytes, durable: bool = False) -> None:
         """Append `line`, which ends in a newline; with `durable`, wait until the disk has it. Never raises."""
@@ -53,15 +63,39 @@ class FileSink:
 
     def put(self, line: bytes) -> None:
         """Append one line, to the file that bears the name."""
-        if self.fd < 0 or not self._in_place():
+        if self.fd < 0:
             self.open()
+        elif self._looks < BURST_LOOKS or len(self._unseen) >= BURST_LINES or time.monotonic() > self._looked + BURST_S:
+            self._look()
         self.append(line)
+        if self._looks >= BURST_LOOKS:
+            self._unseen.append(line)
 
     def close(self) -> None:
         """Close the file; a later write opens it again."""
+        if self.fd >= 0 and self._unseen:
+            self._look()
+        self.drop()
+
+    def drop(self) -> None:
+        """Close the file without a look at it."""
         fd, self.fd = self.fd, -1
+        self._looks = 0
+        self._unseen.clear()
         if fd >= 0:
             os.close(fd)
+
+    def _look(self) -> None:
+        """Open the file anew if it is no longer in place."""
+        if not self._in_place():
+            lost = b"".join(self._unseen) if os.fstat(self.fd).st_nlink == 0 else b""
+            self.open()
+            if lost:
+                self.append(lost)
+        self._unseen.clear()
+        now = time.monotonic()
+        self._looks = self._looks + 1 if now < self._looked + BURST_S else 0
+        self._looked = now
 
     def _ends_torn(self) -> bool:
         """Whether the file ends in half a line, as a killed process or a full disk leaves it; ours must not grow on to it.
@@ -96,7 +130,7 @@ class FileSink:
 
     def open(self) -> None:
         """Open the file, and look whether its last line is whole."""
-        self.close()
+        self.drop()
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         try:
             self.fd = os.open(self._name, flags, 0o644)

@@ -1,17 +1,23 @@
 """What is in a log: counts by level, event and run, the time it spans, damage, and gaps in the numbering."""
 
+import dataclasses
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from conv2d.logging._levels import level_name
-from conv2d.logging._read import Damages, Line
+from conv2d.logging._numbering import Numbering, Place
+from conv2d.logging._read import Frame, Frames
 from conv2d.logging._record import Record
+from conv2d.logging._sources import Block, Damages
 from conv2d.logging._when import instant
 
 _MOST_NAMES = 10_000
 _OTHER = "(other)"
 _ERRORS = ("error", "critical")
+# Longer names are cut: a name may be a whole line.
+_LONGEST_NAME = 200
 
 
 @dataclass
@@ -38,69 +44,80 @@ class Summary:
     records: int = 0
     bytes: int = 0
     damages: Damages = field(default_factory=Damages)
-    levels: Counter[str] = field(default_factory=Counter[str])
-    events: Counter[str] = field(default_factory=Counter[str])
-    loggers: Counter[str] = field(default_factory=Counter[str])
+    levels: dict[str, int] = field(default_factory=dict[str, int])
+    events: dict[str, int] = field(default_factory=dict[str, int])
+    loggers: dict[str, int] = field(default_factory=dict[str, int])
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
-    _numbering: dict[tuple[str, object, object], list[int]] = field(
-        default_factory=dict[tuple[str, object, object], list[int]]
-    )
+    numbering: Numbering = field(default_factory=Numbering)
 
     @property
     def missing(self) -> int:
         """Records that a process numbered and that are not here, of all between its first and last that are."""
-        return sum(max(0, last - first + 1 - count) for first, last, count in self._numbering.values())
+        return sum(gap.last - gap.first + 1 for gap in self.numbering.gaps())
 
-    def add(self, records: Iterable[Record]) -> None:
-        """Count records of any producer."""
-        for record in records:
-            level = level_name(record.get("level")) or "-"
-            self.records += 1
-            self.levels[level] += 1
-            _count(self.events, record.get("event"), 1)
-            _count(self.loggers, record.get("logger"), 1)
-            stamp, seq = record.get("ts"), record.get("seq")
-            stamps = [stamp] if isinstance(stamp, str) else []
-            name = self._add_to_run(record.get("run_id"), 1, level in _ERRORS, stamps)
-            if type(seq) is int:
-                self._number((name, record.get("host"), record.get("pid")), [seq])
+    def add(self, found: Frames) -> None:
+        """Count the records of a block."""
+        if found.frames:
+            self._add_frames(found.block, found.frames, found.indices)
+        for index, record in found.others:
+            self._add_record(found.block, index, record)
 
-    def add_frames(self, lines: Sequence[Line]) -> None:
-        """Count our own records, a block at a time."""
-        self.records += len(lines)
-        self.levels.update([line.level for line in lines])
-        for counts, names in (
-            (self.events, [line.event for line in lines]),
-            (self.loggers, [line.logger for line in lines]),
-        ):
-            for name, count in Counter(names).items():
-                _count(counts, name, count)
-        writers: dict[tuple[str, str, int], list[Line]] = {}
-        for line in lines:
-            writers.setdefault((line.run_id, line.host, line.pid), []).append(line)
-        for (run_id, host, pid), own in writers.items():
-            errors = sum([line.level in _ERRORS for line in own])
-            name = self._add_to_run(run_id, len(own), errors, [line.ts for line in own])
-            self._number((name, host, pid), [line.seq for line in own])
+    def merge(self, other: "Summary") -> None:
+        """Count what another has counted."""
+        self.files += other.files
+        self.records += other.records
+        self.bytes += other.bytes
+        self.damages.merge(other.damages)
+        _count(self.levels, other.levels)
+        _count(self.events, other.events)
+        _count(self.loggers, other.loggers)
+        for name, run in other.runs.items():
+            self._add_to_run(name, run.records, run.errors, [one for one in (run.first, run.last) if one])
+        self.numbering.merge(other.numbering)
+
+    def _add_record(self, block: Block, index: int, record: Record) -> None:
+        level = level_name(record.get("level")) or "-"
+        self.records += 1
+        _count(self.levels, {level: 1})
+        _count(self.events, {_name(record.get("event")): 1})
+        _count(self.loggers, {_name(record.get("logger")): 1})
+        stamp, seq = record.get("ts"), record.get("seq")
+        stamps = [stamp] if isinstance(stamp, str) else []
+        run = self._add_to_run(record.get("run_id"), 1, level in _ERRORS, stamps)
+        if type(seq) is int:
+            host, pid = _name(record.get("host")), _name(record.get("pid"))
+            self.numbering.add(run, host, pid, [seq], lambda _: Place(block.source, *block.place(index)))
+
+    def _add_frames(self, block: Block, frames: Sequence[Frame], indices: Sequence[int]) -> None:
+        # A list for each field, and then C's speed: half the time of one loop over the frames.
+        levels = Counter([frame.level for frame in frames])
+        self.records += len(frames)
+        _count(self.levels, levels)
+        _count(self.events, Counter([frame.event for frame in frames]))
+        _count(self.loggers, Counter([frame.logger for frame in frames]))
+        for own, places in _by_writer(frames, indices):
+            errors = sum(levels[level] for level in _ERRORS) if own is frames else _errors(own)
+            stamps = [frame.ts for frame in own]
+            run = self._add_to_run(own[0].run_id, len(own), errors, stamps)
+
+            def place(index: int, places: Sequence[int] = places) -> Place:
+                return Place(block.source, *block.place(places[index]))
+
+            self.numbering.add(run, _name(own[0].host), str(own[0].pid), [frame.seq for frame in own], place)
 
     def _add_to_run(self, run_id: object, records: int, errors: int, stamps: Sequence[str]) -> str:
-        name = str(run_id or "-")
+        name = _name(run_id or None)
         if name not in self.runs and len(self.runs) >= _MOST_NAMES:
             name = _OTHER
         run = self.runs.setdefault(name, Run())
         run.records += records
         run.errors += errors
         if stamps:
-            run.first = min(run.first or stamps[0], min(stamps))
-            run.last = max(run.last, max(stamps))
+            # In order nearly always, and then found so faster than the least and the greatest.
+            ordered = sorted(stamps)
+            run.first = min(run.first or ordered[0], ordered[0])
+            run.last = max(run.last, ordered[-1])
         return name
-
-    def _number(self, key: tuple[str, object, object], seqs: Sequence[int]) -> None:
-        found = self._numbering.get(key)
-        if found is not None:
-            found[0], found[1], found[2] = min(found[0], *seqs), max(found[1], *seqs), found[2] + len(seqs)
-        elif len(self._numbering) < _MOST_NAMES:
-            self._numbering[key] = [min(seqs), max(seqs), len(seqs)]
 
     def as_dict(self) -> dict[str, object]:
         """Return everything as plain data."""
@@ -110,9 +127,10 @@ class Summary:
             "records": self.records,
             "damaged": self.damages.count,
             "missing": self.missing,
+            "gaps": [dataclasses.asdict(gap) for gap in itertools.islice(self.numbering.gaps(), 100)],
             "levels": dict(self.levels),
-            "events": dict(self.events.most_common()),
-            "loggers": dict(self.loggers.most_common()),
+            "events": most_common(self.events),
+            "loggers": most_common(self.loggers),
             "runs": {
                 name: {"records": run.records, "errors": run.errors, "first": run.first, "last": run.last}
                 | {"seconds": run.seconds}
@@ -121,7 +139,37 @@ class Summary:
         }
 
 
-def _count(counts: Counter[str], value: object, times: int) -> None:
-    name = value if isinstance(value, str) else "-" if value is None else str(value)
-    # Texts with numbers inside can be as many as the records: past the limit they share one line.
-    counts[name if name in counts or len(counts) < _MOST_NAMES else _OTHER] += times
+def _by_writer(frames: Sequence[Frame], indices: Sequence[int]) -> list[tuple[Sequence[Frame], Sequence[int]]]:
+    """Part the frames of a block by process; there is one nearly always."""
+    runs, hosts, pids = [one.run_id for one in frames], [one.host for one in frames], [one.pid for one in frames]
+    count = len(frames)
+    if runs.count(runs[0]) == count and hosts.count(hosts[0]) == count and pids.count(pids[0]) == count:
+        return [(frames, indices)]
+    writers: dict[tuple[str, str, int], tuple[list[Frame], list[int]]] = {}
+    for frame, index in zip(frames, indices, strict=True):
+        own, places = writers.setdefault((frame.run_id, frame.host, frame.pid), ([], []))
+        own.append(frame)
+        places.append(index)
+    return list(writers.values())
+
+
+def _errors(frames: Sequence[Frame]) -> int:
+    return sum(frame.level in _ERRORS for frame in frames)
+
+
+def _name(value: object) -> str:
+    text = value if isinstance(value, str) else "-" if value is None else str(value)
+    return text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "…"
+
+
+def most_common(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return counts with the greatest first."""
+    return dict(sorted(counts.items(), key=lambda one: -one[1]))
+
+
+def _count(counts: dict[str, int], found: Mapping[str, int]) -> None:
+    for value, times in found.items():
+        name = _name(value)
+        # Texts with numbers inside can be as many as the records: past the limit they share one line.
+        name = name if name in counts or len(counts) < _MOST_NAMES else _OTHER
+        counts[name] = counts.get(name, 0) + times

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conv2d.logging._errors import UserError
-from conv2d.logging._read import Block
+from conv2d.logging._sources import Block
 
 POLL_S = 0.2
 _STEP = 1 << 16
