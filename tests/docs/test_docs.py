@@ -30,7 +30,14 @@ def test_blocks_run(page: str, tmp_path: Path) -> None:
     environment = os.environ | {"PATH": os.pathsep.join([scripts, os.environ["PATH"]]), "MPLBACKEND": "Agg"}
     command = [sys.executable, "-P", readme.__file__, str(ROOT / page), "--run"]
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        command,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=300,  # a command that waits for ever is no example
     )
     assert done.returncode == 0, (
         f"{page}: {done.stdout}\n{done.stderr}\nA block that cannot run here says so, with the reason: ```bash norun: …"
