@@ -105,7 +105,7 @@ def auroc(
     >>> auroc([0, 0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]])
     0.75
     """
-    return _over_classes(scored(y_true, y_prob, sample_weight), _area, average, class_index)
+    return _over_classes(scored(y_true, y_prob, sample_weight), area_under_roc, average, class_index)
 
 
 def average_precision_score(
@@ -166,11 +166,11 @@ def _over_classes(sample: Scored, figure: _Figure, average: str, class_index: in
 
 
 def _one_vs_rest(sample: Scored, figure: _Figure, class_index: int) -> float:
-    hits, rest = _ranked_counts(sample.y_prob[:, class_index], sample.y_true == class_index, sample.weight)
+    hits, rest = ranked_counts(sample.y_prob[:, class_index], sample.y_true == class_index, sample.weight)
     return figure(hits, rest)
 
 
-def _ranked_counts(score: Probabilities, hit: BoolArray, weight: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+def ranked_counts(score: Probabilities, hit: BoolArray, weight: FloatArray | None) -> tuple[FloatArray, FloatArray]:
     """Hits and others above each distinct threshold, falling, ``(n_thresholds + 1,)`` with 0 first."""
     if weight is not None:
         counted = weight > 0  # a window that counts nothing sets no threshold
@@ -183,7 +183,7 @@ def _ranked_counts(score: Probabilities, hit: BoolArray, weight: FloatArray | No
     return hits, everyone - hits
 
 
-def _area(hits: FloatArray, rest: FloatArray) -> float:
+def area_under_roc(hits: FloatArray, rest: FloatArray) -> float:
     if not (len(hits) > 1 and hits[-1] > 0 and rest[-1] > 0):
         return math.nan
     return float((np.diff(rest) * (hits[1:] + hits[:-1])).sum() / 2 / (hits[-1] * rest[-1]))

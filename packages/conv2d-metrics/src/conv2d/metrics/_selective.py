@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ._inputs import FloatArray, IntArray, check_rows, floats
+from ._ranking import area_under_roc, ranked_counts
 from ._results import record
-from ._untyped import scipy
 
 LEVELS = ("low", "medium", "high")
 
@@ -298,10 +298,8 @@ def ood_auroc(known: npt.ArrayLike, strange: npt.ArrayLike) -> float:
     one, other = (np.asarray(scores, dtype=np.float64).ravel() for scores in (known, strange))
     if np.isnan(one).any() or np.isnan(other).any():
         raise ValueError("known, strange: scores must not be NaN.")
-    if not len(one) or not len(other):
-        return np.nan
-    rank = cast(FloatArray, scipy("stats").rankdata(np.concatenate([one, other])))
-    return float((rank[len(one) :].sum() - len(other) * (len(other) + 1) / 2) / (len(one) * len(other)))
+    hit = np.repeat([False, True], [len(one), len(other)])
+    return area_under_roc(*ranked_counts(np.concatenate([one, other]), hit, None))
 
 
 def crps_ensemble(y_true: npt.ArrayLike, members: npt.ArrayLike) -> FloatArray:

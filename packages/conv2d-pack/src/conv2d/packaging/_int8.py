@@ -160,12 +160,16 @@ def _best(
 
     alone = {name: agreement(_emit(model, layers, [], {name: ranges[name]})) for name in ranges}
     best_first = sorted(ranges, key=lambda name: -alone[name])
-    for count in range(len(best_first), -1, -1):
+
+    def built(count: int) -> bytes:
         used = {name: ranges[name] for name in best_first[:count]}
-        data = _emit(model, layers, _fit(model, layers, values, used, fitted), used)
-        if count == 0 or agreement(data) >= AGREEMENT + _MARGIN:
+        return _emit(model, layers, _fit(model, layers, values, used, fitted), used)
+
+    for count in range(len(best_first), 0, -1):
+        data = built(count)
+        if agreement(data) >= AGREEMENT + _MARGIN:
             return data, count
-    raise AssertionError("the loop returns at count 0")  # pragma: no cover
+    return built(0), 0
 
 
 def _layers(model: onnx.ModelProto) -> list[_Layer]:
