@@ -93,10 +93,9 @@ def collect(sources: Iterable[str], damages: Damages) -> dict[str, RunFacts]:
         summary, reader = Summary(), FrameReader()
         for block in read_blocks(source, summary.damages):
             summary.add(reader.read(block, summary.damages))
-            for part in _TOLD(block):
-                # Damaged lines are counted by the reader.
-                for _, _, record in read_lines(part, Damages()):
-                    _take(_facts(runs, record.get("run_id"), source), record)
+            # Damaged lines are counted by the reader.
+            for _, _, record in read_lines(block, Damages(), _TOLD):
+                _take(_facts(runs, record.get("run_id"), source), record)
         for name, run in summary.runs.items():
             counts = _facts(runs, None if name == "-" else name, source).counts
             counts.records += run.records

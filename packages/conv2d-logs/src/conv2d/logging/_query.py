@@ -47,10 +47,9 @@ def find(source: str, query: Query, damages: Damages, indexed: bool = False) -> 
     """Yield text and record of each line of a file that `query` asks for."""
     if not indexed:
         for block in read_blocks(source, damages):
-            for part in query.search(block):
-                for _, text, record in read_lines(part, damages):
-                    if query.test is None or query.test(record):
-                        yield text, record
+            for _, text, record in read_lines(block, damages, query.search):
+                if query.test is None or query.test(record):
+                    yield text, record
         return
     sidecar = Sidecar(source, query.key)
     spots, end, line = sidecar.load(_Spots) or (_Spots([], Damages()), 0, 1)
@@ -66,12 +65,11 @@ def find(source: str, query: Query, damages: Damages, indexed: bool = False) -> 
     for block in read_blocks(source, fresh, end, line):
         # The last line may still be growing: it is shown, not remembered.
         whole = block.data.endswith(b"\n")
-        for part in query.search(block):
-            for offset, text, record in read_lines(part, fresh if whole else damages):
-                if query.test is None or query.test(record):
-                    if whole and len(spots.lines) <= _MOST_SPOTS:
-                        spots.lines.append((offset, len(text)))
-                    yield text, record
+        for offset, text, record in read_lines(block, fresh if whole else damages, query.search):
+            if query.test is None or query.test(record):
+                if whole and len(spots.lines) <= _MOST_SPOTS:
+                    spots.lines.append((offset, len(text)))
+                yield text, record
         if whole:
             end, line = block.offset + len(block.data), block.line + block.count
     damages.merge(fresh)
