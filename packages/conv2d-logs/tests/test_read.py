@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from conv2d.logging import _read, _sources
+from conv2d.logging import _frames, _sources
 from conv2d.logging._errors import UserError
-from conv2d.logging._read import FrameReader, read_lines
+from conv2d.logging._frames import FrameReader
+from conv2d.logging._read import read_lines
 from conv2d.logging._search import lines_matching, lines_with, loud_lines
 from conv2d.logging._sources import Block, Damages, find_sources, read_blocks
 
@@ -148,7 +149,7 @@ def test_frames_are_those_of_a_line_by_line_reading(tmp_path: Path, lines: list[
     reader = FrameReader()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_sources, "BLOCK_BYTES", size)
-        patch.setattr(_read, "_MOST_ALONE", alone)
+        patch.setattr(_frames, "_MOST_ALONE", alone)
         for block in read_blocks(str(file), damages):
             read = reader.read(block, damages)
             found += [(block.place(i)[1], frame.seq) for i, frame in zip(read.indices, read.frames, strict=True)]
@@ -163,8 +164,8 @@ def test_frames_are_those_of_a_line_by_line_reading(tmp_path: Path, lines: list[
 
 
 def test_a_decoder_that_meets_too_many_names_is_not_taught_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_read, "_MOST_KNOWN", 5)
-    monkeypatch.setattr(_read, "_FIRST_LESSONS", 3)
+
+    monkeypatch.setattr(_frames, "_FIRST_LESSONS", 3)
     reader = FrameReader()
     for start in range(10):
         data = "".join(FRAME % (n, f"event {start} {n}", n) + "\n" for n in range(4)).encode()

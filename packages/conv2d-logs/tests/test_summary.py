@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conv2d.logging import _summary
+from conv2d.logging._frames import FrameReader, Frames
 from conv2d.logging._numbering import Numbering, Place
-from conv2d.logging._read import FrameReader, Frames, read_lines
+from conv2d.logging._read import read_lines
 from conv2d.logging._sources import Block, Damages
 from conv2d.logging._summary import Summary
 

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from conv2d.logging._encode import encode
 from conv2d.logging._errors import UserError
-from conv2d.logging._read import FrameReader, read_lines
+from conv2d.logging._frames import FrameReader
+from conv2d.logging._read import read_lines
 from conv2d.logging._record import Record
 from conv2d.logging._search import lines_matching
 from conv2d.logging._series import numbers

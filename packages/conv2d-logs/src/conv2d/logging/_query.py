@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conv2d.logging._filter import Test
+from conv2d.logging._frames import FrameReader
 from conv2d.logging._index import Sidecar
-from conv2d.logging._read import FrameReader, decode_line, read_lines
+from conv2d.logging._read import decode_line, read_lines
 from conv2d.logging._record import Record
 from conv2d.logging._search import Search, every_line
 from conv2d.logging._sources import Damages, read_blocks

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from conv2d.logging._frames import Frame, Frames
 from conv2d.logging._levels import level_name
 from conv2d.logging._numbering import Numbering, Place
-from conv2d.logging._read import Frame, Frames
 from conv2d.logging._record import Record
 from conv2d.logging._sources import Block, Damages
 from conv2d.logging._when import instant
@@ -16,7 +16,6 @@ from conv2d.logging._when import instant
 _MOST_NAMES = 10_000
 _OTHER = "(other)"
 _ERRORS = ("error", "critical")
-_WRITER = frozenset({"run_id", "host", "pid"})
 # Longer names are cut: a name may be a whole line.
 _LONGEST_NAME = 200
 
@@ -96,8 +95,8 @@ class Summary:
         self.records += len(frames)
         _count(self.levels, levels)
         _count(self.events, Counter([frame.event for frame in frames]))
-        loggers = {frames[0].logger: len(frames)} if "logger" in found.constant else None
-        _count(self.loggers, loggers or Counter([frame.logger for frame in frames]))
+        loggers = {frames[0].logger: len(frames)} if found.one_writer else Counter([frame.logger for frame in frames])
+        _count(self.loggers, loggers)
         for own, places in _by_writer(found):
             errors = sum(levels[level] for level in _ERRORS) if own is frames else _errors(own)
             stamps = [frame.ts for frame in own]
@@ -144,10 +143,14 @@ class Summary:
 
 def _by_writer(found: Frames) -> list[tuple[Sequence[Frame], Sequence[int]]]:
     """Part the frames of a block by process; there is one nearly always."""
-    if _WRITER <= found.constant or len({(one.run_id, one.host, one.pid) for one in found.frames}) == 1:
-        return [(found.frames, found.indices)]
+    frames = found.frames
+    if found.one_writer or all(
+        names.count(names[0]) == len(frames)
+        for names in ([one.run_id for one in frames], [one.host for one in frames], [one.pid for one in frames])
+    ):
+        return [(frames, found.indices)]
     writers: dict[tuple[str, str, int], tuple[list[Frame], list[int]]] = {}
-    for frame, index in zip(found.frames, found.indices, strict=True):
+    for frame, index in zip(frames, found.indices, strict=True):
         own, places = writers.setdefault((frame.run_id, frame.host, frame.pid), ([], []))
         own.append(frame)
         places.append(index)
