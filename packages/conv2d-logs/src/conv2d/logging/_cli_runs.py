@@ -5,7 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -25,6 +25,8 @@ from conv2d.logging._sources import Damages, find_sources
 from conv2d.logging._table import FORMATS, TableFormat, render
 from conv2d.logging._when import instant
 from conv2d.logging._write import aside
+
+T = TypeVar("T")
 
 _MOST_CURVES = 24
 _MOST_FIELDS = 10_000
@@ -103,10 +105,14 @@ def compare(
 
 def _statistics(records: Iterable[Record], style: TableFormat) -> int:
     fields: dict[str, Statistics] = {}
-    for record in records:
-        for name, value in numbers(record):
+    for part in _batches(iter(records)):
+        columns: dict[str, list[int | float]] = {}
+        for record in part:
+            for name, value in numbers(record):
+                columns.setdefault(name, []).append(value)
+        for name, values in columns.items():
             if name in fields or len(fields) < _MOST_FIELDS:
-                fields.setdefault(name, Statistics()).add(value)
+                fields.setdefault(name, Statistics()).add(values)
     body = [[name, *one.as_dict().values()] for name, one in sorted(fields.items())]
     if body:
         sys.stdout.write(render(["field", *Statistics().as_dict()], body, style))
@@ -141,7 +147,7 @@ def _rows(records: Iterable[Record], wanted: list[str]) -> Iterator[list[object]
             ]
 
 
-def _batches(found: Iterator[list[object]]) -> Iterator[list[list[object]]]:
+def _batches(found: Iterator[T]) -> Iterator[list[T]]:
     while part := list(itertools.islice(found, _ROWS)):
         yield part
 

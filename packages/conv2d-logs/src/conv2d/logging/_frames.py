@@ -132,11 +132,10 @@ class _Pieces:
 
     def read(self) -> Frames:
         begun = 0
-        for index, text in enumerate(self._texts):
-            if not _is_object(text):
-                self._read_together(begun, index)
-                self._read_alone(index)
-                begun = index + 1
+        for index in [i for i, text in enumerate(self._texts) if text[:1] != b"{" or text[-1:] != b"}"]:
+            self._read_together(begun, index)
+            self._read_alone(index)
+            begun = index + 1
         self._read_together(begun, len(self._texts))
         return Frames(self._block, self._frames, self._indices, self._others, self._one_writer)
 
@@ -188,11 +187,8 @@ class _Pieces:
 
 def _is_objects(block: Block) -> bool:
     """Whether each line begins and ends as an object does."""
-    data, seams = block.data, block.count - 1
+    data = block.data
+    if not (data.startswith(b"{") and data.endswith((b"}\n", b"}"))):
+        return False
     # All lines begin alike nearly always, and a longer text is counted faster.
-    alike = data.startswith(b"{") and (data.count(b"}\n" + data[:10]) == seams or data.count(b"}\n{") == seams)
-    return alike and data.endswith((b"}\n", b"}"))
-
-
-def _is_object(text: bytes) -> bool:
-    return text.startswith(b"{") and text.endswith(b"}")
+    return (data.count(b"}\n" + data[:10]) or data.count(b"}\n{")) == block.count - 1

@@ -1,5 +1,6 @@
 """Gaps in the numbers that each process gives its records: what is missing, and where it should stand."""
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -77,8 +78,8 @@ class Numbering:
         if numbers[-1] - numbers[0] + 1 == count and list(numbers) == list(range(numbers[0], numbers[0] + count)):
             ends = (count,)
         else:
-            steps = zip(numbers[:-1], numbers[1:], range(1, count), strict=True)
-            ends = [*[index for before, after, index in steps if after != before + 1], count]
+            steps = enumerate(map(operator.sub, numbers[1:], numbers), start=1)
+            ends = [*[index for index, step in steps if step != 1], count]
         for end in ends:
             first, last = numbers[start], numbers[end - 1]
             if spans and first == spans[-1].last + 1:

@@ -144,10 +144,7 @@ class Summary:
 def _by_writer(found: Frames) -> list[tuple[Sequence[Frame], Sequence[int]]]:
     """Part the frames of a block by process; there is one nearly always."""
     frames = found.frames
-    if found.one_writer or all(
-        names.count(names[0]) == len(frames)
-        for names in ([one.run_id for one in frames], [one.host for one in frames], [one.pid for one in frames])
-    ):
+    if found.one_writer or len({(one.run_id, one.host, one.pid) for one in frames}) == 1:
         return [(frames, found.indices)]
     writers: dict[tuple[str, str, int], tuple[list[Frame], list[int]]] = {}
     for frame, index in zip(frames, found.indices, strict=True):
