@@ -24,7 +24,7 @@ from conv2d.logging import (
     setup_logging,
     shutdown_logging,
 )
-from conv2d.logging._compare import Threshold, lower_is_better, parse_threshold
+from conv2d.logging._compare import Directions, Threshold, parse_threshold
 from conv2d.logging._errors import UserError
 from conv2d.logging._plot import draw
 from conv2d.logging._series import Curve, Statistics
@@ -158,11 +158,27 @@ def test_other_producers_files_are_runs(tmp_path: Path, shell: Shell) -> None:
 def test_thresholds(before: float, after: float, amount: float, relative: bool) -> None:
     threshold = Threshold(None, amount, relative)
     limit = amount * before if relative else amount
-    assert threshold.allows("loss", before, after) == (after - before <= limit)
-    assert threshold.allows("accuracy", before, after) == (before - after <= limit)
+    assert threshold.allows(before, after, lower_is_better=True) == (after - before <= limit)
+    assert threshold.allows(before, after, lower_is_better=False) == (before - after <= limit)
+
+
+def test_a_user_tells_which_way_a_metric_gets_better(runs: Path, shell: Shell) -> None:
+    threshold = ["--threshold", "test.accuracy=0.01"]
+    assert shell("compare", str(runs), *threshold)[0] == 1
+    for name in ("accuracy", "test.accuracy"):
+        assert shell("compare", str(runs), *threshold, "--lower-is-better", name)[0] == 0
+    found = table(shell("compare", str(runs), "--format", "csv", "--higher-is-better", "val_loss")[1])
+    assert found["best (max)", "val_loss"] == ["0.5", "0.6"]
+    for options, message in (
+        (["--lower-is-better", "f1"], "no run has a metric f1; there are accuracy, "),
+        (["--lower-is-better", "val_loss", "--higher-is-better", "val_loss"], "says the opposite"),
+    ):
+        status, out, err = shell("compare", str(runs), *options)
+        assert (status, out) == (2, "") and message in err
 
 
 def test_names_of_metrics() -> None:
+    lower_is_better = Directions().lower_is_better
     assert all(lower_is_better(name) for name in ("loss", "val_loss", "test.ece", "latency_ms", "errors", "seconds"))
     assert not any(lower_is_better(name) for name in ("accuracy", "macro_f1", "windows_per_second", "closeness"))
     assert parse_threshold("a.b=2%") == Threshold("a.b", 0.02, True)
