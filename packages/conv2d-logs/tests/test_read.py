@@ -163,14 +163,18 @@ def test_frames_are_those_of_a_line_by_line_reading(tmp_path: Path, lines: list[
     assert damages == expected_damages
 
 
-def test_a_decoder_that_meets_too_many_names_is_not_taught_them(monkeypatch: pytest.MonkeyPatch) -> None:
-
-    monkeypatch.setattr(_frames, "_FIRST_LESSONS", 3)
+@pytest.mark.parametrize("lessons", [0, 3, 100])
+def test_writers_that_follow_each_other_and_alternate(monkeypatch: pytest.MonkeyPatch, lessons: int) -> None:
+    monkeypatch.setattr(_frames, "_FIRST_LESSONS", lessons)
     reader = FrameReader()
-    for start in range(10):
-        data = "".join(FRAME % (n, f"event {start} {n}", n) + "\n" for n in range(4)).encode()
+    of_one: list[bool] = []
+    for runs in ("aaaa", "aaaa", "bbbb", "bbbb", "abab", "aabb", "aaaa", "aaaa"):
+        data = "".join(FRAME.replace('"r"', f'"{run}"') % (n, "e", n) + "\n" for n, run in enumerate(runs)).encode()
         read = reader.read(Block("s", data, 1, 0, 4), Damages())
-        assert [frame.event for frame in read.frames] == [f"event {start} {n}" for n in range(4)]
+        assert "".join(frame.run_id for frame in read.frames) == runs
+        assert not read.one_writer or len(set(runs)) == 1
+        of_one.append(read.one_writer)
+    assert of_one == [False, True, False, lessons > 0, False, False, lessons == 0, True]
 
 
 @pytest.mark.parametrize("size", [16, 1 << 20])

@@ -19,6 +19,7 @@ _BLOCKS_A_LESSON = 32
 # Where msgspec says that the fault is: "(byte 12)", or "at `$[3].level`".
 _FAULT = re.compile(r"\(byte (\d+)\)$|at `\$\[(\d+)\]")
 _MOST_ALONE = 256
+_DAY = len('{"ts":"2026-11-21T')
 
 
 class Frame(msgspec.Struct, gc=False):
@@ -190,5 +191,5 @@ def _is_objects(block: Block) -> bool:
     data = block.data
     if not (data.startswith(b"{") and data.endswith((b"}\n", b"}"))):
         return False
-    # All lines begin alike nearly always, and a longer text is counted faster.
-    return (data.count(b"}\n" + data[:10]) or data.count(b"}\n{")) == block.count - 1
+    # All lines of a day begin alike, and a longer text is counted faster.
+    return (data.count(b"}\n" + data[:_DAY]) or data.count(b"}\n{")) == block.count - 1

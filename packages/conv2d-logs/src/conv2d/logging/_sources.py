@@ -124,7 +124,7 @@ def read_blocks(source: str, damages: Damages, offset: int = 0, line: int = 1) -
                     skipping, line, data = False, line + 1, chunk[end:]
                 cut = data.rfind(b"\n") + 1
                 if cut:
-                    whole = rest + data[:cut]
+                    whole = b"".join((rest, memoryview(data)[:cut]))
                     yield (block := Block(source, whole, line, offset, whole.count(b"\n")))
                     line, offset, rest = line + block.count, offset + len(whole), b""
                 rest += data[cut:]
