@@ -91,6 +91,22 @@ def test_lines_with_a_text(lines: list[bytes], needle: bytes) -> None:
     assert numbered(data, lines_with(needle)(data)) == expected
 
 
+@SHARED
+@given(LINES, st.sampled_from([b"pad", b"1", b"5.*}"]))
+def test_a_search_tells_lines_that_are_cut_short(lines: list[bytes], pattern: bytes) -> None:
+    data = b"\n".join(lines)
+    block = Block("s", data, 1, 0, data.count(b"\n") + (not data.endswith(b"\n")))
+    compiled = re.compile(pattern, re.MULTILINE)
+    damages, all_damages = Damages(), Damages()
+    found = [text for _, text, _ in read_lines(block, damages, lines_matching(compiled))]
+    assert found == [text for _, text, _ in read_lines(block, all_damages) if compiled.search(text)]
+    # What is damaged between its ends is met only where it is decoded.
+    met = [one for one in lines if not (one[:1] == b"{" and one[-1:] == b"}") or compiled.search(one)]
+    assert [lines[one.line - 1] for one in damages.first] == [
+        lines[one.line - 1] for one in all_damages.first if lines[one.line - 1] in met
+    ]
+
+
 OWN = ["debug", "info", "warning", "error", "critical"]
 
 
@@ -101,6 +117,7 @@ OWN = ["debug", "info", "warning", "error", "critical"]
             st.sampled_from(OWN).map(
                 lambda level: b'{"ts":"2026-11-21T14:30:00.000000001Z","level":"%s","x":1}' % level.encode()
             ),
+            st.just(b'{"ts":"2026-11-21T14:30:00.000000001Z","level":"info","x":'),
             st.sampled_from(OWN).map(
                 lambda level: b'{"level":"%s","ts":"x","event":"level\\":\\"info"}' % level.encode()
             ),
@@ -111,7 +128,7 @@ OWN = ["debug", "info", "warning", "error", "critical"]
 )
 def test_quiet_lines_of_our_own_are_passed_over_and_no_others(lines: list[bytes], ended: bool) -> None:
     data = b"\n".join(lines) + b"\n" * ended
-    quiet = re.compile(rb'\{"ts":"[^"]*","level":"(debug|info|warning)"')
+    quiet = re.compile(rb'\{"ts":"[^"]*","level":"(debug|info|warning)".*\}$')
     found = [one for one in numbered(data, loud_lines(data)) if one[1]]
     expected = [(n, line) for n, line in enumerate(data.split(b"\n"), start=1) if line and not quiet.match(line)]
     # The last line may be told although it is quiet, when it has no end: it may be torn.

@@ -3,20 +3,21 @@
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from conv2d.logging._encode import encode
 from conv2d.logging._errors import UserError
 from conv2d.logging._frames import FrameReader
-from conv2d.logging._read import read_lines
+from conv2d.logging._read import REFUSALS, decode_line
 from conv2d.logging._record import Record
 from conv2d.logging._search import lines_matching
 from conv2d.logging._series import numbers
-from conv2d.logging._sources import Damages, read_blocks
+from conv2d.logging._sources import Block, Damages, read_blocks
 from conv2d.logging._summary import Run, Summary
 
-_TOLD = lines_matching(re.compile(rb'"(?:config|seeds|fsq_config|epoch|metrics)"', re.MULTILINE))
+_LINES = lines_matching(re.compile(rb'"(?:config|seeds|fsq_config|epoch|metrics)"', re.MULTILINE))
 _MOST_RUNS = 1000
 _LOWER = frozenset(
     {"loss", "error", "errors", "err", "ece", "mce", "nll", "brier", "mae", "mse", "rmse", "perplexity", "entropy"}
@@ -121,8 +122,7 @@ def collect(sources: Iterable[str], damages: Damages, ways: Directions) -> dict[
         summary, reader = Summary(), FrameReader()
         for block in read_blocks(source, summary.damages):
             summary.add(reader.read(block, summary.damages))
-            # Damaged lines are counted by the reader.
-            for _, _, record in read_lines(block, Damages(), _TOLD):
+            for record in _told(block):
                 _take(_facts(runs, record.get("run_id"), source), record, ways)
         for name, run in summary.runs.items():
             counts = _facts(runs, None if name == "-" else name, source).counts
@@ -180,6 +180,13 @@ def regressions(
             elif not threshold.allows(before, found[name], ways.lower_is_better(name)):
                 limit = f"{threshold.amount:.4%}" if threshold.relative else f"{threshold.amount:g}"
                 yield f"{run}: {name} is {found[name]:g}, worse than {before:g} of {baseline} by more than {limit}"
+
+
+def _told(block: Block) -> Iterator[Record]:
+    """Yield the records that tell of a run; damaged lines are counted by another."""
+    for _, text in _LINES(block.data):
+        with suppress(*REFUSALS):
+            yield decode_line(text)
 
 
 def _facts(runs: dict[str, RunFacts], run_id: object, source: str) -> RunFacts:

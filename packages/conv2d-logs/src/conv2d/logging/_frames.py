@@ -10,6 +10,7 @@ import msgspec
 
 from conv2d.logging._read import REFUSALS, damage, decode_line
 from conv2d.logging._record import Record
+from conv2d.logging._search import are_objects
 from conv2d.logging._sources import Block, Damages
 
 _WRITER = ("logger", "run_id", "host", "pid")
@@ -19,7 +20,6 @@ _BLOCKS_A_LESSON = 32
 # Where msgspec says that the fault is: "(byte 12)", or "at `$[3].level`".
 _FAULT = re.compile(r"\(byte (\d+)\)$|at `\$\[(\d+)\]")
 _MOST_ALONE = 256
-_DAY = len('{"ts":"2026-11-21T')
 
 
 class Frame(msgspec.Struct, gc=False):
@@ -75,7 +75,7 @@ class FrameReader:
     def read(self, block: Block, damages: Damages) -> Frames:
         """Return what a block holds; damaged lines are added to `damages`."""
         self._blocks += 1
-        if _is_objects(block):
+        if are_objects(block.data, block.count):
             with suppress(*REFUSALS):
                 frames, one_writer = self.decode(block.data, block.count)
                 return Frames(block, frames, range(block.count), (), one_writer)
@@ -102,7 +102,7 @@ class FrameReader:
     def is_our_own(self, block: Block) -> bool:
         """Whether all lines are whole and our own."""
         try:
-            return _is_objects(block) and len(self.decode(block.data, block.count)[0]) > 0
+            return are_objects(block.data, block.count) and len(self.decode(block.data, block.count)[0]) > 0
         except REFUSALS:
             return False
 
@@ -184,12 +184,3 @@ class _Pieces:
                     self._offset += sum(map(len, self._texts[self._counted : index])) + index - self._counted
                     self._counted = index
                     self._damages.add(damage(self._block, self._block.line + index, self._offset, refusal))
-
-
-def _is_objects(block: Block) -> bool:
-    """Whether each line begins and ends as an object does."""
-    data = block.data
-    if not (data.startswith(b"{") and data.endswith((b"}\n", b"}"))):
-        return False
-    # All lines of a day begin alike, and a longer text is counted faster.
-    return (data.count(b"}\n" + data[:_DAY]) or data.count(b"}\n{")) == block.count - 1

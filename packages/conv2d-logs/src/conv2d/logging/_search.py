@@ -8,7 +8,8 @@ Search = Callable[[bytes], Iterator[tuple[int, bytes]]]
 
 # Our own lines of these levels need no decoding: the level stands at the same place in each. One match takes a whole
 # run of them, without going back: "++" gives nothing back, "*+" neither.
-_QUIET_LINES = re.compile(rb'(?:\{"ts":"[^"\\\n]++","level":"(?:debug|info|warning)"[^\n]*+\n)*+')
+_QUIET_LINES = re.compile(rb'(?:\{"ts":"[^"\\\n]++","level":"(?:debug|info|warning)"[^\n]*+(?<=\})\n)*+')
+_DAY = len('{"ts":"2026-11-21T')
 
 
 def every_line(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -20,7 +21,7 @@ def every_line(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def loud_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that are not our own of a level below error."""
+    """Yield the lines that are not our own, from "{" to "}", of a level below error."""
     skip = _QUIET_LINES.match
     place = 0
     while (found := skip(data, place)) and (start := found.end()) < len(data):
@@ -65,6 +66,19 @@ def lines_matching(pattern: re.Pattern[bytes]) -> Search:
             place = end + 1
 
     return search
+
+
+def are_objects(data: bytes, count: int) -> bool:
+    """Whether each of so many lines begins and ends as an object does."""
+    if not (data.startswith(b"{") and data.endswith((b"}\n", b"}"))):
+        return False
+    # All lines of a day begin alike, and a longer text is counted faster.
+    return (data.count(b"}\n" + data[:_DAY]) or data.count(b"}\n{")) == count - 1
+
+
+def not_objects(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that do not begin and end as an object does."""
+    return ((place, text) for place, text in every_line(data) if text[:1] != b"{" or text[-1:] != b"}")
 
 
 def _end(data: bytes, place: int) -> int:
