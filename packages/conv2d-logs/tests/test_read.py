@@ -4,7 +4,7 @@ import importlib
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from conv2d.logging import _read, _sources
+from conv2d.logging import _frames, _sources
 from conv2d.logging._errors import UserError
-from conv2d.logging._read import FrameReader, read_lines
+from conv2d.logging._frames import FrameReader
+from conv2d.logging._read import read_lines
 from conv2d.logging._search import lines_matching, lines_with, loud_lines
 from conv2d.logging._sources import Block, Damages, find_sources, read_blocks
 
@@ -43,6 +44,15 @@ def oracle(data: bytes) -> tuple[list[int], list[tuple[int, int]]]:
     return values, damaged
 
 
+def numbered(data: bytes, lines: Iterable[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """Line number and text of found lines, which must stand in the data where they say."""
+    found: list[tuple[int, bytes]] = []
+    for place, text in lines:
+        assert data[place : place + len(text)] == text and data[place - 1 : place] in (b"", b"\n")
+        found.append((data.count(b"\n", 0, place) + 1, text))
+    return found
+
+
 @SHARED
 @given(LINES, st.sampled_from([1, 7, 64, 1 << 20]), st.booleans())
 def test_any_bytes_in_any_block_size(tmp_path: Path, lines: list[bytes], size: int, ended: bool) -> None:
@@ -69,10 +79,8 @@ def test_matching_lines_are_those_of_a_plain_loop(lines: list[bytes], pattern: b
     data = b"\n".join(lines)
     compiled = re.compile(pattern, re.MULTILINE)
     expected = [(n, line) for n, line in enumerate(data.split(b"\n"), start=1) if compiled.search(line)]
-    found = [(one.line, one.data) for one in lines_matching(compiled)(Block("s", data, 1, 0))]
+    found = numbered(data, lines_matching(compiled)(data))
     assert [one for one in found if one[1]] == [one for one in expected if one[1]]
-    for one in lines_matching(compiled)(Block("s", data, 1, 0)):
-        assert data[one.offset : one.offset + len(one.data)] == one.data
 
 
 @SHARED
@@ -80,7 +88,23 @@ def test_matching_lines_are_those_of_a_plain_loop(lines: list[bytes], pattern: b
 def test_lines_with_a_text(lines: list[bytes], needle: bytes) -> None:
     data = b"\n".join(lines)
     expected = [(n, line) for n, line in enumerate(data.split(b"\n"), start=1) if needle in line]
-    assert [(one.line, one.data) for one in lines_with(needle)(Block("s", data, 1, 0))] == expected
+    assert numbered(data, lines_with(needle)(data)) == expected
+
+
+@SHARED
+@given(LINES, st.sampled_from([b"pad", b"1", b"5.*}"]))
+def test_a_search_tells_lines_that_are_cut_short(lines: list[bytes], pattern: bytes) -> None:
+    data = b"\n".join(lines)
+    block = Block("s", data, 1, 0, data.count(b"\n") + (not data.endswith(b"\n")))
+    compiled = re.compile(pattern, re.MULTILINE)
+    damages, all_damages = Damages(), Damages()
+    found = [text for _, text, _ in read_lines(block, damages, lines_matching(compiled))]
+    assert found == [text for _, text, _ in read_lines(block, all_damages) if compiled.search(text)]
+    # What is damaged between its ends is met only where it is decoded.
+    met = [one for one in lines if not (one[:1] == b"{" and one[-1:] == b"}") or compiled.search(one)]
+    assert [lines[one.line - 1] for one in damages.first] == [
+        lines[one.line - 1] for one in all_damages.first if lines[one.line - 1] in met
+    ]
 
 
 OWN = ["debug", "info", "warning", "error", "critical"]
@@ -93,6 +117,7 @@ OWN = ["debug", "info", "warning", "error", "critical"]
             st.sampled_from(OWN).map(
                 lambda level: b'{"ts":"2026-11-21T14:30:00.000000001Z","level":"%s","x":1}' % level.encode()
             ),
+            st.just(b'{"ts":"2026-11-21T14:30:00.000000001Z","level":"info","x":'),
             st.sampled_from(OWN).map(
                 lambda level: b'{"level":"%s","ts":"x","event":"level\\":\\"info"}' % level.encode()
             ),
@@ -103,15 +128,11 @@ OWN = ["debug", "info", "warning", "error", "critical"]
 )
 def test_quiet_lines_of_our_own_are_passed_over_and_no_others(lines: list[bytes], ended: bool) -> None:
     data = b"\n".join(lines) + b"\n" * ended
-    block = Block("s", data, 10, 100)
-    quiet = re.compile(rb'\{"ts":"[^"]*","level":"(debug|info|warning)"')
-    loud = [one for one in loud_lines(block) if one.data]
-    expected = [(n, line) for n, line in enumerate(data.split(b"\n"), start=10) if line and not quiet.match(line)]
-    found = [(one.line, one.data) for one in loud]
+    quiet = re.compile(rb'\{"ts":"[^"]*","level":"(debug|info|warning)".*\}$')
+    found = [one for one in numbered(data, loud_lines(data)) if one[1]]
+    expected = [(n, line) for n, line in enumerate(data.split(b"\n"), start=1) if line and not quiet.match(line)]
     # The last line may be told although it is quiet, when it has no end: it may be torn.
     assert found == expected or (not ended and found[:-1] == expected and found[-1][1] == lines[-1])
-    for one in loud:
-        assert data[one.offset - 100 : one.offset - 100 + len(one.data)] == one.data
 
 
 FRAME = '{"ts":"t%d","level":"info","logger":"l","event":"%s","run_id":"r","host":"h","pid":1,"thread":"m","seq":%d}'
@@ -133,10 +154,10 @@ TWICE = f"{FRAME % (1, 'a', 2)} {FRAME % (1, 'a', 3)}".encode()
 
 
 @SHARED
-@example([b"", TWICE], 1 << 18, 1 << 14)
-@example([TWICE, b'{"ts":', b'{"a":1}}'], 1 << 18, 1 << 14)
-@given(MIXED, st.sampled_from([1, 100, 1 << 18]), st.sampled_from([1, 300, 1 << 14]))
-def test_frames_are_those_of_a_line_by_line_reading(tmp_path: Path, lines: list[bytes], size: int, piece: int) -> None:
+@example([b"", TWICE], 1 << 18, 1)
+@example([TWICE, b'{"ts":', b'{"a":1}}'], 1 << 18, 1)
+@given(MIXED, st.sampled_from([1, 100, 1 << 18]), st.sampled_from([1, 256]))
+def test_frames_are_those_of_a_line_by_line_reading(tmp_path: Path, lines: list[bytes], size: int, alone: int) -> None:
     """Whatever is damaged or foreign, taught or untaught: the same records, places and damages."""
     file = tmp_path / "a.log"
     file.write_bytes(b"\n".join(lines))
@@ -145,7 +166,7 @@ def test_frames_are_those_of_a_line_by_line_reading(tmp_path: Path, lines: list[
     reader = FrameReader()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_sources, "BLOCK_BYTES", size)
-        patch.setattr(_read, "_PIECE_BYTES", piece)
+        patch.setattr(_frames, "_MOST_ALONE", alone)
         for block in read_blocks(str(file), damages):
             read = reader.read(block, damages)
             found += [(block.place(i)[1], frame.seq) for i, frame in zip(read.indices, read.frames, strict=True)]
@@ -159,14 +180,18 @@ def test_frames_are_those_of_a_line_by_line_reading(tmp_path: Path, lines: list[
     assert damages == expected_damages
 
 
-def test_a_decoder_that_meets_too_many_names_is_not_taught_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_read, "_MOST_KNOWN", 5)
-    monkeypatch.setattr(_read, "_MOST_LESSONS", 3)
+@pytest.mark.parametrize("lessons", [0, 3, 100])
+def test_writers_that_follow_each_other_and_alternate(monkeypatch: pytest.MonkeyPatch, lessons: int) -> None:
+    monkeypatch.setattr(_frames, "_FIRST_LESSONS", lessons)
     reader = FrameReader()
-    for start in range(10):
-        data = "".join(FRAME % (n, f"event {start} {n}", n) + "\n" for n in range(4)).encode()
+    of_one: list[bool] = []
+    for runs in ("aaaa", "aaaa", "bbbb", "bbbb", "abab", "aabb", "aaaa", "aaaa"):
+        data = "".join(FRAME.replace('"r"', f'"{run}"') % (n, "e", n) + "\n" for n, run in enumerate(runs)).encode()
         read = reader.read(Block("s", data, 1, 0, 4), Damages())
-        assert [frame.event for frame in read.frames] == [f"event {start} {n}" for n in range(4)]
+        assert "".join(frame.run_id for frame in read.frames) == runs
+        assert not read.one_writer or len(set(runs)) == 1
+        of_one.append(read.one_writer)
+    assert of_one == [False, True, False, lessons > 0, False, False, lessons == 0, True]
 
 
 @pytest.mark.parametrize("size", [16, 1 << 20])

@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import re
+import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from conv2d.logging import (
     setup_logging,
     shutdown_logging,
 )
-from conv2d.logging._compare import Threshold, lower_is_better, parse_threshold
+from conv2d.logging._compare import Directions, Threshold, parse_threshold
 from conv2d.logging._errors import UserError
 from conv2d.logging._plot import draw
 from conv2d.logging._series import Curve, Statistics
@@ -156,11 +158,27 @@ def test_other_producers_files_are_runs(tmp_path: Path, shell: Shell) -> None:
 def test_thresholds(before: float, after: float, amount: float, relative: bool) -> None:
     threshold = Threshold(None, amount, relative)
     limit = amount * before if relative else amount
-    assert threshold.allows("loss", before, after) == (after - before <= limit)
-    assert threshold.allows("accuracy", before, after) == (before - after <= limit)
+    assert threshold.allows(before, after, lower_is_better=True) == (after - before <= limit)
+    assert threshold.allows(before, after, lower_is_better=False) == (before - after <= limit)
+
+
+def test_a_user_tells_which_way_a_metric_gets_better(runs: Path, shell: Shell) -> None:
+    threshold = ["--threshold", "test.accuracy=0.01"]
+    assert shell("compare", str(runs), *threshold)[0] == 1
+    for name in ("accuracy", "test.accuracy"):
+        assert shell("compare", str(runs), *threshold, "--lower-is-better", name)[0] == 0
+    found = table(shell("compare", str(runs), "--format", "csv", "--higher-is-better", "val_loss")[1])
+    assert found["best (max)", "val_loss"] == ["0.5", "0.6"]
+    for options, message in (
+        (["--lower-is-better", "f1"], "no run has a metric f1; there are accuracy, "),
+        (["--lower-is-better", "val_loss", "--higher-is-better", "val_loss"], "says the opposite"),
+    ):
+        status, out, err = shell("compare", str(runs), *options)
+        assert (status, out) == (2, "") and message in err
 
 
 def test_names_of_metrics() -> None:
+    lower_is_better = Directions().lower_is_better
     assert all(lower_is_better(name) for name in ("loss", "val_loss", "test.ece", "latency_ms", "errors", "seconds"))
     assert not any(lower_is_better(name) for name in ("accuracy", "macro_f1", "windows_per_second", "closeness"))
     assert parse_threshold("a.b=2%") == Threshold("a.b", 0.02, True)
@@ -250,13 +268,21 @@ def test_a_curve_of_any_length_stays_small(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(steps) == 1, "evenly thinned"
 
 
-@given(st.lists(st.floats(-1e9, 1e9) | st.sampled_from([float("nan"), float("inf")])))
-def test_statistics(values: list[Any]) -> None:
+NUMBERS = st.floats() | st.integers() | st.just(10**400)
+
+
+@given(st.lists(st.lists(NUMBERS, min_size=1)))
+def test_statistics(parts: list[list[Any]]) -> None:
     found = Statistics()
-    for value in values:
-        found.add(value)
-    finite = [value for value in values if abs(value) < float("inf")]
+    for part in parts:
+        found.add(part)
+    values = [value for part in parts for value in part]
+    finite = [value for value in values if abs(value) <= sys.float_info.max]
     assert (found.count, found.count - found.not_finite) == (len(values), len(finite))
+    if values:
+        assert found.first is values[0] and found.last is values[-1]
     if finite:
         assert (found.least, found.most) == (min(finite), max(finite))
-        assert found.mean == pytest.approx(sum(finite) / len(finite), abs=1e-3)
+        mean = sum(map(Fraction, finite)) / len(finite)
+        scale = float(max(map(abs, finite)))
+        assert found.mean == pytest.approx(float(mean), rel=1e-9, abs=1e-12 * scale)

@@ -1,6 +1,7 @@
 """The two ways of counting, by frames and by records, give the same; and both agree with a plain count."""
 
 from collections import Counter
+from itertools import chain
 
 import msgspec
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conv2d.logging import _summary
+from conv2d.logging._frames import FrameReader, Frames
 from conv2d.logging._numbering import Numbering, Place
-from conv2d.logging._read import FrameReader, Frames, read_lines
+from conv2d.logging._read import read_lines
 from conv2d.logging._sources import Block, Damages
 from conv2d.logging._summary import Summary
 
@@ -27,6 +29,13 @@ RECORD = st.fixed_dictionaries(
     }
 )
 
+# Processes write one after the other, or by turns.
+WRITER = st.fixed_dictionaries(
+    {"logger": st.just("a"), "run_id": st.sampled_from(["r", "s"]), "pid": st.integers(1, 2)}
+)
+TURNS = st.tuples(WRITER, st.lists(RECORD, max_size=20)).map(lambda turn: [{**one, **turn[0]} for one in turn[1]])
+RECORDS = st.lists(RECORD, max_size=30) | st.lists(TURNS, max_size=5).map(lambda turns: list(chain(*turns)))
+
 
 def both(records: list[dict[str, object]], size: int) -> tuple[Summary, Summary]:
     by_frames, by_records = Summary(), Summary()
@@ -43,7 +52,7 @@ def both(records: list[dict[str, object]], size: int) -> tuple[Summary, Summary]
     return by_frames, by_records
 
 
-@given(st.lists(RECORD, max_size=30), st.integers(1, 10))
+@given(RECORDS, st.integers(1, 10))
 def test_frames_and_records_count_alike(records: list[dict[str, object]], size: int) -> None:
     by_frames, by_records = both(records, size)
     assert by_frames == by_records

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from conv2d.logging._encode import encode, plain
-from conv2d.logging._engine import records_in_duckdb
 from conv2d.logging._options import Files, Since, TableStyle, Until, Window
 from conv2d.logging._pretty import harmless
 from conv2d.logging._show import cell, tell_damages
@@ -31,6 +30,8 @@ def sql(
     style: TableStyle = "table",
 ) -> None:
     """Ask in SQL: conv2d-logs sql 'select event, count(*) from logs group by event'; needs the extra sql."""
+    from conv2d.logging._engine import records_in_duckdb
+
     damages = Damages()
     count = 0
     with records_in_duckdb(find_sources(files or []), Window(since, until), damages, "sql") as connection:
@@ -52,6 +53,8 @@ def parquet(
     until: Until = None,
 ) -> None:
     """Write records as Parquet, a column for each field; needs the extra parquet."""
+    from conv2d.logging._engine import records_in_duckdb
+
     damages = Damages()
     count = 0
     with records_in_duckdb(find_sources(files or []), Window(since, until), damages, "parquet") as connection:

@@ -5,11 +5,11 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
-from conv2d.logging._compare import collect, parse_threshold, regressions, rows
+from conv2d.logging._compare import Directions, collect, parse_threshold, regressions, rows
 from conv2d.logging._encode import encode, plain
 from conv2d.logging._errors import UserError
 from conv2d.logging._filter import Filter, compile_filter, look_up, needles_of
@@ -25,6 +25,8 @@ from conv2d.logging._sources import Damages, find_sources
 from conv2d.logging._table import FORMATS, TableFormat, render
 from conv2d.logging._when import instant
 from conv2d.logging._write import aside
+
+T = TypeVar("T")
 
 _MOST_CURVES = 24
 _MOST_FIELDS = 10_000
@@ -74,21 +76,27 @@ def compare(
         list[str] | None,
         typer.Option(help="How much worse a run's final metric may be: accuracy=0.01, val_loss=2%, or 5% for all."),
     ] = None,
+    lower: Annotated[
+        list[str] | None, typer.Option("--lower-is-better", help="A metric of which its name does not tell.")
+    ] = None,
+    higher: Annotated[list[str] | None, typer.Option("--higher-is-better", help="The opposite.")] = None,
 ) -> None:
     """Put runs side by side; exit code 1 when one is worse than the baseline beyond a --threshold."""
     if output is not None and style is None and output.suffix not in FORMATS:
         raise UserError(f"--output must end in {', '.join(FORMATS)}, or give --format; got {output}")
     thresholds = [parse_threshold(text) for text in threshold or []]
     damages = Damages()
-    runs = collect(find_sources(files or []), damages)
+    ways = Directions(frozenset(lower or []), frozenset(higher or []))
+    runs = collect(find_sources(files or []), damages, ways)
     tell_damages(damages)
     if not runs:
         raise typer.Exit(1)
+    ways.check(runs)
     against = baseline or next(iter(runs))
     if against not in runs:
         raise UserError(f"--baseline {against}: no such run; there are {', '.join(runs)}")
-    found = list(regressions(runs, against, thresholds)) if thresholds else []
-    body = [[section, name, *values] for section, name, values in rows(runs)]
+    found = list(regressions(runs, against, thresholds, ways)) if thresholds else []
+    body = [[section, name, *values] for section, name, values in rows(runs, ways)]
     chosen = style or (FORMATS[output.suffix] if output is not None else "table")
     text = render(["section", "name", *runs], body, chosen, "Runs side by side")
     if output is None:
@@ -103,10 +111,14 @@ def compare(
 
 def _statistics(records: Iterable[Record], style: TableFormat) -> int:
     fields: dict[str, Statistics] = {}
-    for record in records:
-        for name, value in numbers(record):
+    for part in _batches(iter(records)):
+        columns: dict[str, list[int | float]] = {}
+        for record in part:
+            for name, value in numbers(record):
+                columns.setdefault(name, []).append(value)
+        for name, values in columns.items():
             if name in fields or len(fields) < _MOST_FIELDS:
-                fields.setdefault(name, Statistics()).add(value)
+                fields.setdefault(name, Statistics()).add(values)
     body = [[name, *one.as_dict().values()] for name, one in sorted(fields.items())]
     if body:
         sys.stdout.write(render(["field", *Statistics().as_dict()], body, style))
@@ -141,7 +153,7 @@ def _rows(records: Iterable[Record], wanted: list[str]) -> Iterator[list[object]
             ]
 
 
-def _batches(found: Iterator[list[object]]) -> Iterator[list[list[object]]]:
+def _batches(found: Iterator[T]) -> Iterator[list[T]]:
     while part := list(itertools.islice(found, _ROWS)):
         yield part
 

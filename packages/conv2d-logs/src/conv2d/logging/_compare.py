@@ -3,19 +3,21 @@
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from conv2d.logging._encode import encode
 from conv2d.logging._errors import UserError
-from conv2d.logging._read import FrameReader, read_lines
+from conv2d.logging._frames import FrameReader
+from conv2d.logging._read import REFUSALS, decode_line
 from conv2d.logging._record import Record
 from conv2d.logging._search import lines_matching
 from conv2d.logging._series import numbers
-from conv2d.logging._sources import Damages, read_blocks
+from conv2d.logging._sources import Block, Damages, read_blocks
 from conv2d.logging._summary import Run, Summary
 
-_TOLD = lines_matching(re.compile(rb'"(?:config|seeds|fsq_config|epoch|metrics)"', re.MULTILINE))
+_LINES = lines_matching(re.compile(rb'"(?:config|seeds|fsq_config|epoch|metrics)"', re.MULTILINE))
 _MOST_RUNS = 1000
 _LOWER = frozenset(
     {"loss", "error", "errors", "err", "ece", "mce", "nll", "brier", "mae", "mse", "rmse", "perplexity", "entropy"}
@@ -42,6 +44,44 @@ class RunFacts:
 
 
 @dataclass(frozen=True)
+class Directions:
+    """Which way metrics get better, by what a user said of them, else by their names.
+
+    Example
+    -------
+    >>> ways = Directions(lower=frozenset({"energy"}))
+    >>> ways.lower_is_better("val_loss"), ways.lower_is_better("test.macro_f1"), ways.lower_is_better("test.energy")
+    (True, False, True)
+    """
+
+    lower: frozenset[str] = frozenset()
+    higher: frozenset[str] = frozenset()
+
+    def lower_is_better(self, name: str) -> bool:
+        """Whether a metric of this name is the better the lower it is."""
+        for known in (name, name.rpartition(".")[2]):
+            if known in self.lower or known in self.higher:
+                return known in self.lower
+        return not _LOWER.isdisjoint(re.split(r"[^a-z0-9]+", name.lower()))
+
+    def check(self, runs: Mapping[str, RunFacts]) -> None:
+        """Refuse names that are on both sides, or that no run has.
+
+        Raises
+        ------
+        UserError
+            If there is one.
+        """
+        metrics = {name for run in runs.values() for name in run.final}
+        metrics |= {name.rpartition(".")[2] for name in metrics}
+        for name in sorted(self.lower | self.higher):
+            if name in self.lower and name in self.higher:
+                raise UserError(f"--lower-is-better {name}: --higher-is-better says the opposite; give one of them")
+            if name not in metrics:
+                raise UserError(f"no run has a metric {name}; there are {', '.join(sorted(metrics)) or 'none'}")
+
+
+@dataclass(frozen=True)
 class Threshold:
     """How much worse a metric may be: `amount` of its unit, or of the baseline's value when `relative`."""
 
@@ -49,23 +89,12 @@ class Threshold:
     amount: float
     relative: bool
 
-    def allows(self, name: str, baseline: float, value: float) -> bool:
+    def allows(self, baseline: float, value: float, lower_is_better: bool) -> bool:
         """Whether a metric that was `baseline` may be `value`."""
         if math.isnan(value):
             return math.isnan(baseline)
-        worse = value - baseline if lower_is_better(name) else baseline - value
+        worse = value - baseline if lower_is_better else baseline - value
         return not worse > self.amount * (abs(baseline) if self.relative else 1.0)
-
-
-def lower_is_better(name: str) -> bool:
-    """Whether a metric of this name is the better the lower it is.
-
-    Example
-    -------
-    >>> lower_is_better("val_loss"), lower_is_better("test.macro_f1")
-    (True, False)
-    """
-    return not _LOWER.isdisjoint(re.split(r"[^a-z0-9]+", name.lower()))
 
 
 def parse_threshold(text: str) -> Threshold:
@@ -86,17 +115,15 @@ def parse_threshold(text: str) -> Threshold:
     return Threshold(found["name"], float(found["amount"]) / (100 if relative else 1), relative)
 
 
-def collect(sources: Iterable[str], damages: Damages) -> dict[str, RunFacts]:
+def collect(sources: Iterable[str], damages: Damages, ways: Directions) -> dict[str, RunFacts]:
     """Return the runs found in files, the earliest first; a file without ``run_id`` is a run of its own."""
     runs: dict[str, RunFacts] = {}
     for source in sources:
         summary, reader = Summary(), FrameReader()
         for block in read_blocks(source, summary.damages):
             summary.add(reader.read(block, summary.damages))
-            for part in _TOLD(block):
-                # Damaged lines are counted by the reader.
-                for _, _, record in read_lines(part, Damages()):
-                    _take(_facts(runs, record.get("run_id"), source), record)
+            for record in _told(block):
+                _take(_facts(runs, record.get("run_id"), source), record, ways)
         for name, run in summary.runs.items():
             counts = _facts(runs, None if name == "-" else name, source).counts
             counts.records += run.records
@@ -109,7 +136,7 @@ def collect(sources: Iterable[str], damages: Damages) -> dict[str, RunFacts]:
     return dict(sorted(runs.items(), key=lambda one: (one[1].counts.first, one[0])))
 
 
-def rows(runs: Mapping[str, RunFacts]) -> Iterator[tuple[str, str, list[object]]]:
+def rows(runs: Mapping[str, RunFacts], ways: Directions) -> Iterator[tuple[str, str, list[object]]]:
     """Yield section, name and each run's value; of the configuration only what differs."""
     all_runs = list(runs.values())
     yield "run", "started", [run.counts.first or None for run in all_runs]
@@ -123,10 +150,13 @@ def rows(runs: Mapping[str, RunFacts]) -> Iterator[tuple[str, str, list[object]]
     for name in _names(run.final for run in all_runs):
         yield "final", name, [run.final.get(name) for run in all_runs]
     for name in _names(run.best for run in all_runs):
-        yield f"best ({'min' if lower_is_better(name) else 'max'})", name, [run.best.get(name) for run in all_runs]
+        best = "best (min)" if ways.lower_is_better(name) else "best (max)"
+        yield best, name, [run.best.get(name) for run in all_runs]
 
 
-def regressions(runs: Mapping[str, RunFacts], baseline: str, thresholds: Sequence[Threshold]) -> Iterator[str]:
+def regressions(
+    runs: Mapping[str, RunFacts], baseline: str, thresholds: Sequence[Threshold], ways: Directions
+) -> Iterator[str]:
     """Yield a sentence for each metric of a run that is worse than the baseline's beyond its threshold.
 
     A threshold with a name holds for the metrics of that name, the one without for all other final metrics.
@@ -147,16 +177,23 @@ def regressions(runs: Mapping[str, RunFacts], baseline: str, thresholds: Sequenc
                 continue
             if name not in found:
                 yield f"{run}: {name} is missing; the baseline {baseline} has {before:g}"
-            elif not threshold.allows(name, before, found[name]):
+            elif not threshold.allows(before, found[name], ways.lower_is_better(name)):
                 limit = f"{threshold.amount:.4%}" if threshold.relative else f"{threshold.amount:g}"
                 yield f"{run}: {name} is {found[name]:g}, worse than {before:g} of {baseline} by more than {limit}"
+
+
+def _told(block: Block) -> Iterator[Record]:
+    """Yield the records that tell of a run; damaged lines are counted by another."""
+    for _, text in _LINES(block.data):
+        with suppress(*REFUSALS):
+            yield decode_line(text)
 
 
 def _facts(runs: dict[str, RunFacts], run_id: object, source: str) -> RunFacts:
     return runs.setdefault(str(run_id) if run_id else source, RunFacts())
 
 
-def _take(run: RunFacts, record: Record) -> None:
+def _take(run: RunFacts, record: Record, ways: Directions) -> None:
     event = record.get("event")
     if event == "config" and isinstance(record.get("config"), dict):
         run.config |= _flat(cast(dict[str, object], record["config"]))
@@ -172,7 +209,7 @@ def _take(run: RunFacts, record: Record) -> None:
         for name, value in numbers(record):
             if name not in ("epoch", "n_epochs", "step", "ts"):
                 run.final[name] = float(value)
-                better = min if lower_is_better(name) else max
+                better = min if ways.lower_is_better(name) else max
                 if not math.isnan(value):
                     run.best[name] = better(run.best.get(name, float(value)), float(value))
 

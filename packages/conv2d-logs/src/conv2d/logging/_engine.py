@@ -10,8 +10,9 @@ from typing import Any
 
 from conv2d.logging._encode import encode
 from conv2d.logging._errors import MissingToolError, UserError
+from conv2d.logging._frames import FrameReader
 from conv2d.logging._options import Window
-from conv2d.logging._read import FrameReader, read_lines
+from conv2d.logging._read import read_lines
 from conv2d.logging._sources import Damages, read_blocks
 
 # DuckDB's times have microseconds, and a column of texts that look like times is made one: they stay text here.

@@ -150,6 +150,9 @@ class _Parser:
             return parts[0]
         tests = [part.test for part in parts]
         needles = frozenset[bytes]().union(*(part.needles for part in parts))
+        if len(tests) == 2:
+            one, other = tests
+            return Filter(lambda record: one(record) and other(record), needles)
         return Filter(lambda record: all(test(record) for test in tests), needles)
 
     def _single(self) -> Filter:
@@ -218,8 +221,12 @@ class _Parser:
         if ordered and (isinstance(value, bool) or not isinstance(value, int | float | str)):
             self._refuse(f"{value!r} has no order; use == or !=", place)
 
+        same = type(value)
+
         def test(record: Mapping[str, Any]) -> bool:
             found = look_up(record, field)
+            if type(found) is same:
+                return compare(found, value)
             if isinstance(found, str) and found.startswith("float:") and not isinstance(value, str):
                 found = float(found[6:]) if found[6:] in ("nan", "inf", "-inf") else found
             if found is MISSING:

@@ -1,6 +1,7 @@
 """Gaps in the numbers that each process gives its records: what is missing, and where it should stand."""
 
-from collections.abc import Callable, Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 MOST_SPANS = 10_000
@@ -68,17 +69,17 @@ class Numbering:
     def __post_init__(self) -> None:
         self._found = {(one.run_id, one.host, one.pid): one for one in self.writers}
 
-    def add(self, run_id: str, host: str, pid: str, numbers: Sequence[int], place: Callable[[int], Place]) -> None:
+    def add(self, run_id: str, host: str, pid: str, numbers: list[int], place: Callable[[int], Place]) -> None:
         """Add numbers in the order of their lines; `place` tells where the one at an index stands."""
         writer = self._found.get((run_id, host, pid)) or self._new_writer(run_id, host, pid)
         if writer is None:
             return
         spans, start, count = writer.spans, 0, len(numbers)
-        if numbers[-1] - numbers[0] + 1 == count and list(numbers) == list(range(numbers[0], numbers[0] + count)):
+        if numbers[-1] - numbers[0] + 1 == count and numbers == list(range(numbers[0], numbers[0] + count)):
             ends = (count,)
         else:
-            steps = zip(numbers[:-1], numbers[1:], range(1, count), strict=True)
-            ends = [*[index for before, after, index in steps if after != before + 1], count]
+            steps = enumerate(map(operator.sub, numbers[1:], numbers), start=1)
+            ends = [*[index for index, step in steps if step != 1], count]
         for end in ends:
             first, last = numbers[start], numbers[end - 1]
             if spans and first == spans[-1].last + 1:

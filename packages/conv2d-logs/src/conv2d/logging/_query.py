@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conv2d.logging._filter import Test
+from conv2d.logging._frames import FrameReader
 from conv2d.logging._index import Sidecar
-from conv2d.logging._read import FrameReader, decode_line, read_lines
+from conv2d.logging._read import decode_line, read_lines
 from conv2d.logging._record import Record
 from conv2d.logging._search import Search, every_line
 from conv2d.logging._sources import Damages, read_blocks
@@ -47,10 +48,9 @@ def find(source: str, query: Query, damages: Damages, indexed: bool = False) -> 
     """Yield text and record of each line of a file that `query` asks for."""
     if not indexed:
         for block in read_blocks(source, damages):
-            for part in query.search(block):
-                for _, text, record in read_lines(part, damages):
-                    if query.test is None or query.test(record):
-                        yield text, record
+            for _, text, record in read_lines(block, damages, query.search):
+                if query.test is None or query.test(record):
+                    yield text, record
         return
     sidecar = Sidecar(source, query.key)
     spots, end, line = sidecar.load(_Spots) or (_Spots([], Damages()), 0, 1)
@@ -66,12 +66,11 @@ def find(source: str, query: Query, damages: Damages, indexed: bool = False) -> 
     for block in read_blocks(source, fresh, end, line):
         # The last line may still be growing: it is shown, not remembered.
         whole = block.data.endswith(b"\n")
-        for part in query.search(block):
-            for offset, text, record in read_lines(part, fresh if whole else damages):
-                if query.test is None or query.test(record):
-                    if whole and len(spots.lines) <= _MOST_SPOTS:
-                        spots.lines.append((offset, len(text)))
-                    yield text, record
+        for offset, text, record in read_lines(block, fresh if whole else damages, query.search):
+            if query.test is None or query.test(record):
+                if whole and len(spots.lines) <= _MOST_SPOTS:
+                    spots.lines.append((offset, len(text)))
+                yield text, record
         if whole:
             end, line = block.offset + len(block.data), block.line + block.count
     damages.merge(fresh)

@@ -3,42 +3,41 @@
 import re
 from collections.abc import Callable, Iterator
 
-from conv2d.logging._sources import Block
-
-Search = Callable[[Block], Iterator[Block]]
+Search = Callable[[bytes], Iterator[tuple[int, bytes]]]
+"""Yields place and text of the lines in a block that are wanted, or may be, in their order."""
 
 # Our own lines of these levels need no decoding: the level stands at the same place in each. One match takes a whole
 # run of them, without going back: "++" gives nothing back, "*+" neither.
-_QUIET_LINES = re.compile(rb'(?:\{"ts":"[^"\\\n]++","level":"(?:debug|info|warning)"[^\n]*+\n)*+')
+_QUIET_LINES = re.compile(rb'(?:\{"ts":"[^"\\\n]++","level":"(?:debug|info|warning)"[^\n]*+(?<=\})\n)*+')
+_DAY = len('{"ts":"2026-11-21T')
 
 
-def every_line(block: Block) -> Iterator[Block]:
-    """Yield the block itself."""
-    yield block
+def every_line(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield all lines."""
+    place = 0
+    for text in data.split(b"\n"):
+        yield place, text
+        place += len(text) + 1
 
 
-def loud_lines(block: Block) -> Iterator[Block]:
-    """Yield the lines, each as a block, that are not our own of a level below error."""
-    data = block.data
+def loud_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that are not our own, from "{" to "}", of a level below error."""
     skip = _QUIET_LINES.match
-    lines = _Lines(block)
     place = 0
     while (found := skip(data, place)) and (start := found.end()) < len(data):
-        line = lines.around(start)
-        place = start + len(line.data) + 1
-        yield line
+        yield start, (text := data[start : _end(data, start)])
+        place = start + len(text) + 1
 
 
 def lines_with(needle: bytes) -> Search:
     """Return the search for lines that hold `needle`."""
 
-    def search(block: Block) -> Iterator[Block]:
-        data, place = block.data, 0
-        lines = _Lines(block)
+    def search(data: bytes) -> Iterator[tuple[int, bytes]]:
+        place = 0
         while (found := data.find(needle, place)) >= 0:
-            line = lines.around(found)
-            yield line
-            place = line.offset - block.offset + len(line.data) + 1
+            start, end = data.rfind(b"\n", place, found) + 1 or place, _end(data, found)
+            yield start, data[start:end]
+            place = end + 1
 
     return search
 
@@ -56,34 +55,32 @@ def lines_matching(pattern: re.Pattern[bytes]) -> Search:
     ):
         return lines_with(pattern.pattern)
 
-    def search(block: Block) -> Iterator[Block]:
-        data, place = block.data, 0
-        lines = _Lines(block)
+    def search(data: bytes) -> Iterator[tuple[int, bytes]]:
+        place = 0
         while place < len(data) and (found := pattern.search(data, place)):
-            line = lines.around(found.start())
-            start = line.offset - block.offset
+            start = data.rfind(b"\n", place, found.start()) + 1 or place
+            end = _end(data, start)
             # What was found may run over the line's end.
-            if pattern.search(data, start, start + len(line.data)):
-                yield line
-            place = start + len(line.data) + 1
+            if pattern.search(data, start, end):
+                yield start, data[start:end]
+            place = end + 1
 
     return search
 
 
-class _Lines:
-    """Cut lines out of a block, in ascending order, counting them on the way."""
+def are_objects(data: bytes, count: int) -> bool:
+    """Whether each of so many lines begins and ends as an object does."""
+    if not (data.startswith(b"{") and data.endswith((b"}\n", b"}"))):
+        return False
+    # All lines of a day begin alike, and a longer text is counted faster.
+    return (data.count(b"}\n" + data[:_DAY]) or data.count(b"}\n{")) == count - 1
 
-    def __init__(self, block: Block) -> None:
-        self._block = block
-        self._line = block.line
-        self._counted = 0
 
-    def around(self, place: int) -> Block:
-        data = self._block.data
-        start = data.rfind(b"\n", 0, place) + 1
-        end = data.find(b"\n", place)
-        self._line += data.count(b"\n", self._counted, start)
-        self._counted = start
-        return Block(
-            self._block.source, data[start : end if end >= 0 else None], self._line, self._block.offset + start
-        )
+def not_objects(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that do not begin and end as an object does."""
+    return ((place, text) for place, text in every_line(data) if text[:1] != b"{" or text[-1:] != b"}")
+
+
+def _end(data: bytes, place: int) -> int:
+    end = data.find(b"\n", place)
+    return end if end >= 0 else len(data)

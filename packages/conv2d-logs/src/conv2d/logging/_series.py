@@ -1,7 +1,8 @@
 """Numbers in records: series of a field, their statistics, and curves of bounded size."""
 
 import math
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,6 +13,8 @@ from conv2d.logging._record import Record
 _FRAME = frozenset({"pid", "seq"})
 _TAGGED = {"float:nan": math.nan, "float:inf": math.inf, "float:-inf": -math.inf}
 _DEEPEST = 5
+# A whole number may be beyond all floats.
+_GREATEST = sys.float_info.max
 MOST_POINTS = 4000
 
 
@@ -23,7 +26,7 @@ def number(value: object) -> int | float | None:
     >>> number(3), number("float:inf"), number("3"), number(True)
     (3, inf, None, None)
     """
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if type(value) is float or type(value) is int:
         return value
     return _TAGGED.get(value) if isinstance(value, str) else None
 
@@ -59,16 +62,17 @@ class Statistics:
     most: float = -math.inf
     mean: float = 0.0
 
-    def add(self, value: int | float) -> None:
-        """Add one number."""
-        self.count += 1
-        self.first = value if self.first is None else self.first
-        self.last = value
-        if math.isfinite(value):
-            self.least, self.most = min(self.least, value), max(self.most, value)
-            self.mean += (value - self.mean) / (self.count - self.not_finite)
-        else:
-            self.not_finite += 1
+    def add(self, values: Sequence[int | float]) -> None:
+        """Add some numbers, at least one."""
+        self.first = values[0] if self.first is None else self.first
+        self.last = values[-1]
+        finite = [value for value in values if -_GREATEST <= value <= _GREATEST]
+        if finite:
+            self.least, self.most = min(self.least, *finite), max(self.most, *finite)
+            share = len(finite) / (self.count - self.not_finite + len(finite))
+            self.mean = self.mean * (1 - share) + math.fsum(value / len(finite) for value in finite) * share
+        self.count += len(values)
+        self.not_finite += len(values) - len(finite)
 
     def as_dict(self) -> dict[str, object]:
         """Return everything as plain data; None where there is no finite number."""
