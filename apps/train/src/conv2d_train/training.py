@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import multiprocessing
 import shutil
 import signal
@@ -29,6 +30,7 @@ from conv2d_train._errors import RunError
 from conv2d_train.augment import augment
 from conv2d_train.config import Experiment
 from conv2d_train.folds import plan_folds
+from conv2d_train.motifs import find_motifs
 from conv2d_train.runs import (
     FittedModel,
     Run,
@@ -94,7 +96,13 @@ class _Epochs(Callback):
         self.batches.epoch = trainer.current_epoch
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.report(trainer.current_epoch + 1, float(trainer.callback_metrics["loss"]))
+        loss = float(trainer.callback_metrics["loss"])
+        if not math.isfinite(loss):
+            raise RunError(
+                f"training diverged: the loss of epoch {trainer.current_epoch + 1} is {loss}. Lower training.learning_rate, or "
+                "look for values out of range: conv2d data describe DIR."
+            )
+        self.report(trainer.current_epoch + 1, loss)
 
 
 def fit_model(
@@ -181,7 +189,7 @@ def train(
     progress: bool = False,
     report: Callable[[str, int, float], None] = lambda name, epoch, loss: None,
 ) -> Run:
-    """Train every model of the experiment's plan and the temperature; leave a run folder.
+    """Train every model of the experiment's plan, fit temperature and motifs; leave a run folder.
 
     Parameters
     ----------
@@ -233,6 +241,10 @@ def train(
     if not plan.refit:
         save_model(partial, load_model(work[0].folder, config, len(windows.label_names)))
     write_json(partial / "calibration.json", _calibration(config, windows, plan.folds, partial))
+    trained = windows.of_subjects(sorted({subject for fold in plan.folds for subject in fold.train}))
+    write_json(
+        partial / "motifs.json", find_motifs(config, load_model(partial, config, len(windows.label_names)), trained)
+    )
     write_json(partial / "split.json", split)
     (partial / "begun.json").unlink()
     replace_folder(partial, path)
