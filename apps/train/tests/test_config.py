@@ -42,6 +42,7 @@ def written(tmp_path: Path, text: str) -> Path:
         ("name: a\nseed: 4294967296\n", ["exp.yaml:2", "seed", "less than 4294967296"]),
         ("name: a\nfsq: {levels: [300, 300, 300, 300]}\n", ["exp.yaml:2", "fsq.levels", "8100000000 codes"]),
         ("name: a\ndata: {sensors: [collar, collar]}\n", ["exp.yaml:2", "data.sensors", "once"]),
+        ("name: a\nsplit: {test: 0.9}\n", ["exp.yaml:2", "sum to less than 1"]),
         ("name: a\ndata: {labels: []}\n", ["exp.yaml:2", "data.labels"]),
         ("name: a\ndata: 2020-01-01\n", ["date"]),
         ("name: [a\n", ["exp.yaml:", "is not YAML that holds plain values"]),

@@ -80,6 +80,14 @@ class SplitConfig(_Section):
     calibration: Fraction = 0.2
     folds: Annotated[int, Field(ge=2)] = 5
 
+    @model_validator(mode="after")
+    def _some_train(self) -> SplitConfig:
+        if self.kind == "holdout" and self.test + self.calibration >= 1:
+            raise ValueError(
+                f"test ({self.test:g}) and calibration ({self.calibration:g}) must sum to less than 1, or nobody is trained on"
+            )
+        return self
+
 
 class FSQConfig(_Section):
     """The quantiser."""

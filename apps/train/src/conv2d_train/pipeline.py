@@ -30,6 +30,8 @@ def _logged(path: Path) -> Generator[None]:
     logs.setup_logging(name="conv2d.train", output_file=path.with_name(f"{path.name}.jsonl"), console="off")
     try:
         yield
+    except OSError:
+        raise  # told on the terminal; the disk that failed may be the log's own
     except Exception as error:
         logs.log_exception(error)
         raise

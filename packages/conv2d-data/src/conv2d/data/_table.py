@@ -1,5 +1,6 @@
 """The plain layout: one Parquet or CSV table for each recording, read strictly and written so that it reads back."""
 
+import errno
 import os
 import re
 from collections.abc import Sequence
@@ -114,6 +115,8 @@ def write_table(
     ------
     DataError
         If the format is unknown, or only some axes of a sensor are present.
+    OSError
+        If the file cannot be written; its name is told.
 
     Examples
     --------
@@ -128,6 +131,8 @@ def write_table(
     """
     if format not in ("parquet", "csv"):
         raise DataError(f"write_table: format must be 'parquet' or 'csv', got {format!r}.")
+    import polars as pl
+
     frame = _to_frame(recording)
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
@@ -139,9 +144,18 @@ def write_table(
         else:
             frame.write_parquet(aside)
         aside.replace(file)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise _of_file(error, file) from error
     finally:
         aside.unlink(missing_ok=True)
     return file
+
+
+def _of_file(error: Exception, file: Path) -> OSError:
+    """Name the file: polars tells a full disk without it, or as an error of the format."""
+    told = re.search(r"os error (\d+)", str(error))
+    number = int(told[1]) if told else getattr(error, "errno", None) or errno.EIO
+    return OSError(number, os.strerror(number) if told else getattr(error, "strerror", None) or str(error), str(file))
 
 
 def _read_one(
