@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import signal
 import subprocess
@@ -364,6 +365,143 @@ def test_missing_steps_say_the_next_command(conv2d: Command, place: Place, tmp_p
     done = conv2d("eval", *place.options, "--set", "seed=9")
     assert done.code == 3
     assert "another configuration" in done.err
+
+
+@pytest.mark.parametrize("spoilt", ["{", "{}", None], ids=["cut", "empty", "absent"])
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        ("split.json", ("eval",)),
+        ("config.json", ("eval",)),
+        ("calibration.json", ("eval",)),
+        ("folds/0/model.safetensors", ("eval",)),
+        ("normaliser.json", ("pack", "create")),
+        ("model.safetensors", ("pack", "create")),
+        ("eval/metrics.json", ("analyze",)),
+        ("eval/predictions.parquet", ("analyze",)),
+        ("motifs.json", ("analyze",)),
+    ],
+)
+def test_a_damaged_run_is_told(
+    conv2d: Command, place: Place, tmp_path: Path, file: str, command: tuple[str, ...], spoilt: str | None
+) -> None:
+    shutil.copytree(place.root / "runs", tmp_path / "runs")
+    damaged = tmp_path / "runs" / "tiny" / file
+    if spoilt is None:
+        damaged.unlink()
+    else:
+        damaged.write_text(spoilt)
+    done = conv2d(*command, "--config", place.config, "--runs", tmp_path / "runs")
+    assert done.code == 3, done.err
+    assert "tiny" in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_a_full_disk_is_told_and_leaves_nothing(conv2d: Command, place: Place, tmp_path: Path, kind: str) -> None:
+    shutil.copytree(place.root / "runs", tmp_path / "runs")
+    run = tmp_path / "runs" / "tiny"
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))  # a file cannot grow further, as on a full disk
+    try:
+        options = ("--config", place.config, "--runs", tmp_path / "runs")
+        made = conv2d(
+            "data", "simulate", "--out", tmp_path / "new", "--subjects", 1, "--minutes", 0.2, "--format", kind
+        )
+        scored = conv2d("eval", *options, "--save-predictions")
+        trained = conv2d("train", "--config", place.config, "--runs", tmp_path / "other", "--set", "training.epochs=1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    for done, words in [(made, f"dog001_s1.{kind}"), (scored, "eval"), (trained, "last.ckpt")]:
+        assert done.code == 3, done.err
+        assert words in done.err
+        assert "Free space there" in done.err
+        assert "Traceback" not in done.err
+    assert not list((tmp_path / "new").iterdir())
+    assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
+    assert not (tmp_path / "other" / "tiny").exists()
+    assert not list((tmp_path / "other").rglob("*.ckpt*"))
+
+
+def test_ctrl_c_while_the_command_loads_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import entry_points
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    (script,) = (point for point in entry_points(group="console_scripts") if point.name == "conv2d")
+    monkeypatch.setattr("conv2d_train.cli.main", interrupted)
+    with pytest.raises(SystemExit) as stop:
+        script.load()()
+    assert stop.value.code == 130
+
+
+def test_more_motifs_than_windows_are_told(conv2d: Command, place: Place, tmp_path: Path) -> None:
+    done = conv2d(
+        *("train", "--config", place.config, "--runs", tmp_path / "runs", "--set", "training.epochs=1"),
+        *("--set", "clustering.min_clusters=5000", "--set", "clustering.max_clusters=6000"),
+    )
+    assert done.code == 3, done.err
+    assert "clustering.min_clusters" in done.err
+    assert not (tmp_path / "runs" / "tiny").exists()
+
+
+def test_a_folder_that_is_no_run_is_told(
+    conv2d: Command, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("notes.txt").write_text("no weights")
+    done = conv2d("pack", "create", *place.options, "--model", "notes.txt")
+    assert done.code == 3, done.err
+    assert "holds no finished run" in done.err
+
+
+def test_a_bundle_that_is_not_there_ends_with_2(conv2d: Command, place: Place) -> None:
+    done = conv2d("eval", "--bundle", "0123", "--data", place.root)
+    assert done.code == 2
+    assert "no bundle '0123'" in done.err
+
+
+def test_figures_say_whose_they_are(conv2d: Command, place: Place) -> None:
+    for part, whose in [("train", "was trained on"), ("calibration", "set the temperature"), ("test", "unseen")]:
+        done = conv2d("eval", *place.options, "--split", part)
+        assert done.code == 0, done.err
+        assert whose in " ".join(done.out.split())
+
+
+def test_a_training_that_diverges_says_so(conv2d: Command, place: Place, tmp_path: Path) -> None:
+    done = conv2d(
+        *("train", "--config", place.config, "--runs", tmp_path / "runs"),
+        *("--set", "training.learning_rate=1.0e+30", "--set", "training.epochs=2"),
+    )
+    assert done.code == 3, done.err
+    assert "training diverged: the loss of epoch" in done.err
+    assert "learning_rate" in done.err
+    assert not (tmp_path / "runs" / "tiny").exists()
+
+
+def test_the_simulator_has_its_own_sensors(conv2d: Command, place: Place, tmp_path: Path) -> None:
+    options = ("--config", place.config, "--runs", tmp_path / "runs", "--set", "data.sensors=[wrist, ankle]")
+    done = conv2d("train", *options)
+    assert done.code == 3, done.err
+    assert "the simulator makes collar, harness" in done.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_devices_are_chosen_by_name(conv2d: Command, tmp_path: Path) -> None:
+    conv2d("data", "simulate", "--subjects", 1, "--minutes", 0.2, "--out", tmp_path / "two")
+    done = conv2d("data", "ls", tmp_path / "two", "--devices", "harness", "--json")
+    assert done.json["recordings"][0]["devices"] == ["harness", "absent"]
+    done = conv2d("data", "describe", tmp_path / "two", "--devices", "harness,tail")
+    assert done.code == 3
+    assert "no columns of device tail" in done.err
+    assert (
+        conv2d("data", "convert", tmp_path / "two", "--devices", "harness, collar", "--out", tmp_path / "turned").code
+        == 0
+    )
+    done = conv2d("data", "ls", tmp_path / "turned", "--json")
+    assert done.json["recordings"][0]["devices"] == ["harness", "collar"]
 
 
 def test_recordings_are_never_mixed(conv2d: Command, table: Path) -> None:

@@ -77,6 +77,33 @@ def test_absent_and_silent_devices_are_named(make_recording):
     assert quality.devices[0].invalid_steps == 500
 
 
+def test_values_that_no_sensor_measures_are_told_without_overflow(make_recording):
+    recording = earthly(make_recording)
+    signal = recording.signal.copy()
+    signal[0, 0, 5] = 1e30  # its square is beyond float32
+    signal[3:6, 1] *= 180  # degrees per second
+    report = quality_report([earthly(make_recording, signal=signal)])
+    collar, harness = report.recordings[0].devices
+    assert collar.out_of_reach == {"acc_x": pytest.approx(1e30)}
+    assert set(harness.out_of_reach) == {"gyro_x", "gyro_y", "gyro_z"}
+    assert collar.acc_norm == pytest.approx(9.81, abs=1)
+    assert sum("beyond any such sensor's range" in warning for warning in report.warnings) == 2
+
+
+def test_a_slow_channel_is_not_flat_for_one_repeat(make_recording):
+    report = quality_report([earthly(make_recording, 200, rate_hz=1.0)])
+    assert report.recordings[0].devices[0].flat_channels == {}
+
+
+def test_recordings_that_disagree_are_told(make_recording):
+    a = earthly(make_recording)
+    b = earthly(make_recording, subject="ada", devices=("harness", "collar"))
+    c = earthly(make_recording, subject="zoe", label_names=("Sit ", "trot", "walk"))
+    text = "\n".join(quality_report([a, b, c]).warnings)
+    assert "collar + harness in rex/1 and 1 more; harness + collar in ada/1" in text
+    assert "labels 'Sit ', 'sit' differ only in case or blanks" in text
+
+
 def test_the_report_is_json(make_recording):
     report = quality_report([make_recording()])
     values = json.loads(json.dumps(report.to_dict()))

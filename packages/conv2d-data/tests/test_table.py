@@ -200,6 +200,87 @@ def test_an_unreadable_file_is_named(make_recording, tmp_path, suffix, damage):
     assert "\n" not in str(error.value)
 
 
+HEADER, ROWS = table().write_csv().split("\n", 1)
+LINES = table().write_csv().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("\n".join([*LINES[:50], LINES[50][:40], *LINES[51:]]), ("line 51 has", "header has 20")),
+        ("\n".join([*LINES[:-1], LINES[-1].rsplit(",", 1)[0]]), ("line 301 has 19 cells",)),
+        ("\n".join([*LINES[:50], LINES[50] + ",5", *LINES[51:]]), ("line 51 has 21 cells",)),
+        ("\n".join([*LINES[:50], '"' + LINES[50], *LINES[51:]]), ("line 51 has 1 cells",)),
+        ("\n".join([*LINES[:50], '"' + LINES[50], *LINES[51:] * 9]), ("line 51 has 1 cells", "quotes")),
+        ("# logger 1.0\n" + HEADER + "\n" + ROWS, ("line 2 has 20 cells", "header has 1")),
+        ((HEADER + "\n" + ROWS).replace(",", ";"), ("separated by ';'", "commas")),
+        ((HEADER + "\n" + ROWS).replace(".", ",").replace(",", "\t"), ("separated by '\\t'",)),
+        (HEADER.replace("harness_acc_x", "collar_acc_x") + "\n" + ROWS, ("'collar_acc_x' stands twice",)),
+        (" " + HEADER + "\n" + ROWS, ("missing column t", "' t' is not taken for it")),
+        (HEADER.replace("t,", "T,", 1) + "\n" + ROWS, ("missing column t", "'T' is not taken for it")),
+        ((HEADER + "\n" + ROWS).encode("utf-16"), ("not UTF-8",)),
+        ((HEADER + "\n" + ROWS.replace("sit", "säße", 1)).encode("latin-1"), ("line 152 is not UTF-8",)),
+    ],
+)
+def test_a_csv_of_another_make_is_told_with_its_line(tmp_path, text, words):
+    file = tmp_path / "rex_1.csv"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(DataError) as error:
+        read_recordings(tmp_path)
+    for word in (str(file), *words):
+        assert word in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.replace("walk", '"walk"').replace("sit", "").encode(),
+        lambda text: text.replace("sit", "").encode(),
+    ],
+)
+def test_marks_line_ends_quotes_and_unlabelled_rows_are_as_good(tmp_path, change):
+    (tmp_path / "rex_1.csv").write_bytes(change(table().write_csv()))
+    (recording,) = read_recordings(tmp_path)
+    np.testing.assert_array_equal(recording.signal[0, 0], table()["collar_acc_x"].to_numpy())
+    assert "walk" in recording.label_names
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_name_is_no_pattern(make_recording, tmp_path, suffix):
+    write_table(make_recording(subject="rex[1]"), tmp_path, format=suffix)
+    (recording,) = read_recordings(tmp_path)
+    assert recording.subject == "rex[1]"
+
+
+@pytest.mark.parametrize(
+    ("t_s", "words"),
+    [
+        (np.arange(300) * 10.0, ("every 10 s", "milliseconds")),
+        (np.append(np.arange(299) / 100, 1e9), ("time leaps from 2.98 s to 1000000000.0 s at sample 299", "day")),
+        (np.repeat(np.arange(150) / 100, 2), ("most samples share their time",)),
+    ],
+)
+def test_time_that_cannot_be_of_motion_is_refused(tmp_path, t_s, words):
+    file = tmp_path / "rex_1.csv"
+    table().with_columns(t=pl.Series(t_s)).write_csv(file)
+    with pytest.raises(DataError) as error:
+        read_recordings(tmp_path)
+    for word in (str(file), *words):
+        assert word in str(error.value)
+
+
+def test_a_folder_of_other_things_is_told(tmp_path):
+    (tmp_path / "rex_1.CSV").write_text("t")
+    with pytest.raises(DataError, match=r"it holds rex_1\.CSV"):
+        read_recordings(tmp_path)
+    (tmp_path / "rex_1.parquet").mkdir()
+    with pytest.raises(DataError, match=r"rex_1\.parquet: is a folder"):
+        read_recordings(tmp_path)
+
+
 def test_paths_readers_and_options_that_do_not_exist_are_named(tmp_path):
     with pytest.raises(DataError, match=r"absent-folder does not exist"):
         read_recordings(tmp_path / "absent-folder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -12,17 +13,24 @@ from rich.console import Console
 from rich.table import Table
 
 from conv2d.data import DataError
-from conv2d.packaging import BundleError, GateError, MissingToolError
+from conv2d.packaging import BundleError, BundleNotFoundError, GateError, MissingToolError
 from conv2d_train._errors import ConfigError, RunError
 
 EXIT_CODES: Mapping[type[Exception], int] = {
     DataError: 3,
-    GateError: 1,  # before its base, BundleError
+    GateError: 1,  # it and the next before their base, BundleError
+    BundleNotFoundError: 2,
     BundleError: 3,
     RunError: 3,
     ConfigError: 4,
     MissingToolError: 5,
     OSError: 3,  # a folder that cannot be written, a full disk
+}
+
+_WHOSE = {
+    "test": "unseen subjects",
+    "calibration": "subjects whose scores set the temperature",
+    "train": "subjects that the model was trained on",
 }
 
 console = Console(stderr=True)
@@ -41,7 +49,7 @@ def run_app(app: Callable[[], object]) -> NoReturn:
     except BrokenPipeError:
         sys.exit(0)  # the reader of a pipe has seen enough
     except tuple(EXIT_CODES) as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {_told(error) if isinstance(error, OSError) else error}", err=True)
         sys.exit(next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)))
     except Exception:
         console.print_exception()
@@ -50,6 +58,12 @@ def run_app(app: Callable[[], object]) -> NoReturn:
         )
         sys.exit(70)
     sys.exit(0)
+
+
+def _told(error: OSError) -> str:
+    where = error.filename2 or error.filename or "a file"
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return f"{where}: {error.strerror or error}. {'Free space there' if full else 'Check the path'}, or choose another."
 
 
 def emit(content: Mapping[str, Any]) -> None:
@@ -70,8 +84,9 @@ def say(text: str) -> None:
 def figures_table(metrics: Mapping[str, Any]) -> Table:
     """Return accuracy, macro-F1, ECE and NLL with intervals, beside the baselines."""
     confidence = metrics["interval"]["confidence"] * 100
+    whose = _WHOSE[metrics.get("split", {}).get("part", "test")]
     table = Table(
-        title=f"{metrics['n_windows']} windows of {metrics['n_subjects']} unseen subjects; {confidence:g} % intervals over subjects"
+        title=f"{metrics['n_windows']} windows of {metrics['n_subjects']} {whose}; {confidence:g} % intervals over subjects"
     )
     table.add_column("")
     for name in ("accuracy", "macro-F1", "ECE", "NLL"):

@@ -15,21 +15,25 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from conv2d_train._errors import ConfigError
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy's legacy generator, hence scikit-learn, takes
+Names = tuple[Annotated[str, Field(min_length=1)], ...]
+MAX_CODES = 2**31 - 1
 Source = Literal["simulator", "table", "spsw", "dsads", "hapt"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class SimulatorConfig(_Section):
@@ -37,7 +41,7 @@ class SimulatorConfig(_Section):
 
     subjects: Annotated[int, Field(ge=3)] = 12
     minutes: Annotated[float, Field(gt=0)] = 4.0
-    seed: int = 0
+    seed: Seed = 0
 
 
 class DataConfig(_Section):
@@ -48,13 +52,20 @@ class DataConfig(_Section):
     sampling_rate: Annotated[float, Field(gt=0)] = 100.0
     window: Literal[100] = 100
     hop: Annotated[int, Field(ge=1)] = 50
-    sensors: Annotated[tuple[str, ...], Field(min_length=1, max_length=2)] = ("collar", "harness")
+    sensors: Annotated[Names, Field(min_length=1, max_length=2)] = ("collar", "harness")
     channels: Literal[9] = 9
-    labels: tuple[str, ...] | None = None
+    labels: Annotated[Names, Field(min_length=1)] | None = None
     min_purity: Annotated[float, Field(ge=0, le=1)] = 0.0
     max_gap_s: Annotated[float, Field(gt=0)] = 0.25
     normaliser: Literal["sensor", "channel"] = "sensor"
     simulator: SimulatorConfig = SimulatorConfig()
+
+    @field_validator("sensors", "labels")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is not None and len(set(names)) < len(names):
+            raise ValueError("each name must stand once")
+        return names
 
 
 class SplitConfig(_Section):
@@ -69,12 +80,27 @@ class SplitConfig(_Section):
     calibration: Fraction = 0.2
     folds: Annotated[int, Field(ge=2)] = 5
 
+    @model_validator(mode="after")
+    def _some_train(self) -> SplitConfig:
+        if self.kind == "holdout" and self.test + self.calibration >= 1:
+            raise ValueError(
+                f"test ({self.test:g}) and calibration ({self.calibration:g}) must sum to less than 1, or nobody is trained on"
+            )
+        return self
+
 
 class FSQConfig(_Section):
     """The quantiser."""
 
     levels: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=1)] = (8, 6, 5)
     embedding_dim: Annotated[int, Field(ge=1)] = 64
+
+    @field_validator("levels")
+    @classmethod
+    def _codes_fit(cls, levels: tuple[int, ...]) -> tuple[int, ...]:
+        if math.prod(levels) > MAX_CODES:
+            raise ValueError(f"they make {math.prod(levels)} codes, but a code is an int32 and holds {MAX_CODES}")
+        return levels
 
 
 class ModelConfig(_Section):
@@ -153,7 +179,7 @@ class Experiment(_Section):
     """One experiment, as in ``conf/exp/*.yaml``."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Seed = 42
     data: DataConfig = DataConfig()
     split: SplitConfig = SplitConfig()
     fsq: FSQConfig = FSQConfig()

@@ -17,14 +17,19 @@ FolderArgument = Annotated[Path, typer.Argument(help="Folder or file of recordin
 ReaderOption = Annotated[
     Literal["table", "spsw", "dsads", "hapt"], typer.Option("--reader", help="How the folder is laid out.")
 ]
+DevicesOption = Annotated[
+    str | None, typer.Option("--devices", help="Of a table or dsads: which one or two, device 0 first, with a comma.")
+]
 FormatOption = Annotated[Literal["parquet", "csv"], typer.Option("--format")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
 @app.command(name="ls")
-def list_recordings(folder: FolderArgument, reader: ReaderOption = "table", json: JsonOption = False) -> None:
+def list_recordings(
+    folder: FolderArgument, reader: ReaderOption = "table", devices: DevicesOption = None, json: JsonOption = False
+) -> None:
     """List recordings: subject, session, duration, rate, labels."""
-    rows = [_row(recording) for recording in read_recordings(folder, reader)]
+    rows = [_row(recording) for recording in _read(folder, reader, devices)]
     if json:
         emit({"recordings": rows})
         return
@@ -47,9 +52,11 @@ def _row(recording: Recording) -> dict[str, str | float | list[str]]:
 
 
 @app.command()
-def describe(folder: FolderArgument, reader: ReaderOption = "table", json: JsonOption = False) -> None:
+def describe(
+    folder: FolderArgument, reader: ReaderOption = "table", devices: DevicesOption = None, json: JsonOption = False
+) -> None:
     """Tell what the recordings hold and what is wrong with them: gaps, flat lines, clipping, missing channels."""
-    report = quality_report(read_recordings(folder, reader))
+    report = quality_report(_read(folder, reader, devices))
     if json:
         emit(report.to_dict())
     else:
@@ -65,6 +72,7 @@ def _recordings_table(report: QualityReport) -> Table:
         "rate_hz",
         "|acc| m/s²",
         "absent",
+        "doubled",
         "interpolated",
         "gaps",
         "invalid",
@@ -80,7 +88,7 @@ def _recordings_table(report: QualityReport) -> Table:
                 f"{recording.rate_hz:g}",
                 "" if device.acc_norm is None else f"{device.acc_norm:.2f}",
                 ", ".join(sorted({channel.split("_")[0] for channel in device.absent_channels})),
-                *(str(n) for n in (device.interpolated, device.gaps, device.invalid_steps)),
+                *(str(n) for n in (device.doubled, device.interpolated, device.gaps, device.invalid_steps)),
                 ", ".join(device.flat_channels),
                 ", ".join(device.clipped_channels),
             )
@@ -88,7 +96,7 @@ def _recordings_table(report: QualityReport) -> Table:
 
 
 def _summary(report: QualityReport) -> str:
-    shares = ", ".join(f"{name} {share:.1%}" for name, share in report.label_share.items())
+    shares = ", ".join(f"{name or 'unlabelled'} {share:.1%}" for name, share in report.label_share.items())
     lines = [
         f"{len(report.recordings)} recordings of {len(report.subjects)} subjects, {report.duration_s / 60:.1f} minutes",
         f"labels: {shares}",
@@ -115,11 +123,18 @@ def convert(
     folder: FolderArgument,
     out: Annotated[Path, typer.Option("--out", help="Folder to write; must not hold recordings yet.")],
     reader: ReaderOption = "table",
+    devices: DevicesOption = None,
     format: FormatOption = "parquet",  # noqa: A002 - the option's name
     json: JsonOption = False,
 ) -> None:
     """Convert recordings to the plain layout: one file each, with t, <device>_<sensor>_<axis> and label."""
-    _write(read_recordings(folder, reader), out, format, json)
+    _write(_read(folder, reader, devices), out, format, json)
+
+
+def _read(folder: Path, reader: str, devices: str | None) -> list[Recording]:
+    if devices is None:
+        return read_recordings(folder, reader)
+    return read_recordings(folder, reader, devices=tuple(name.strip() for name in devices.split(",")))
 
 
 def _write(recordings: list[Recording], out: Path, format: Literal["parquet", "csv"], json: bool) -> None:  # noqa: A002

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from conv2d.temporal.median import MedianHysteresisPolicy
 from conv2d_train._errors import RunError
 from conv2d_train.baselines import forest_probabilities, majority_probabilities
 from conv2d_train.config import EvaluationConfig, SmoothingConfig
-from conv2d_train.runs import Run, read_json
+from conv2d_train.runs import Run, read_json, renamed
 
 Part = Literal["train", "calibration", "test"]
 
@@ -63,7 +64,9 @@ def score_run(run: Run, windows: Windows, part: Part = "test") -> Scored:
     RunError
         The part has no subjects.
     """
-    temperatures = cast("list[dict[str, Any]]", read_json(run.path / "calibration.json")["fold_temperatures"])
+    temperatures = cast(
+        "list[dict[str, Any]]", read_json(run.path / "calibration.json", "fold_temperatures")["fold_temperatures"]
+    )
     pieces: list[Windows] = []
     probabilities: list[NDArray[np.float32]] = []
     if part != "test" and run.config.split.kind == "cross_validation":
@@ -205,7 +208,7 @@ def predictions_table(result: Scored) -> pl.DataFrame:
 
 def save_predictions(result: Scored, path: Path) -> None:
     """Write :func:`predictions_table` as Parquet, aside and renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}")
-    predictions_table(result).write_parquet(aside)
-    aside.replace(path)
+    buffer = io.BytesIO()  # polars tells a full disk as an error of the format
+    predictions_table(result).write_parquet(buffer)
+    with renamed(path) as aside:
+        aside.write_bytes(buffer.getvalue())

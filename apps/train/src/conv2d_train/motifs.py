@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from conv2d.clustering import GMMClusterer, KMeansClusterer
 from conv2d.data import Windows
 from conv2d.features import encode_fsq
+from conv2d_train._errors import RunError
 from conv2d_train.config import Experiment
 from conv2d_train.runs import FittedModel
 
@@ -53,7 +54,12 @@ def find_motifs(config: Experiment, fitted: FittedModel, windows: Windows) -> di
     embeddings = embed(config, fitted, windows)
     sample = np.linspace(0, len(windows) - 1, min(len(windows), MAX_FIT_WINDOWS)).round().astype(np.int64)
     with threadpool_limits(config.training.threads):  # like the weights, sums in BLAS depend on the number of threads
-        clusterer.fit(embeddings[sample])
+        try:
+            clusterer.fit(embeddings[sample])
+        except ValueError as error:
+            raise RunError(
+                f"motifs cannot be found: {error} The range of k is clustering.min_clusters and max_clusters."
+            ) from None
         motif = clusterer.predict(embeddings)
     ids = np.unique(motif)
     table = np.array(

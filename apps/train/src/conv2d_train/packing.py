@@ -77,6 +77,7 @@ def pack_run(
         A gate fails without a waiver.
     """
     metrics = _metrics(run)
+    fitted_on = read_json(run.path / "calibration.json", "temperature", "subjects")
     fitted = run.model()
     tested = windows.of_subjects(sorted({subject for fold in run.folds for subject in fold["test"]}))
     trained = windows.of_subjects(sorted({subject for fold in run.folds for subject in fold["train"]}))
@@ -108,8 +109,8 @@ def pack_run(
             "mag_unit": "earth_field" if run.config.data.source == "dsads" else "uT",
         },
         calibration={
-            "temperature": read_json(run.path / "calibration.json")["temperature"],
-            "subjects": read_json(run.path / "calibration.json")["subjects"],
+            "temperature": fitted_on["temperature"],
+            "subjects": fitted_on["subjects"],
             "smoothing": run.config.smoothing.model_dump(mode="json"),
         },
         metrics=metrics | {"refitted_model_sha256" if refitted else "model_sha256": sha256},

@@ -18,7 +18,6 @@ from conv2d_train._terminal import console, say
 from conv2d_train.config import Experiment
 from conv2d_train.evaluation import Part, evaluate_run, save_predictions
 from conv2d_train.folds import plan_folds
-from conv2d_train.motifs import find_motifs
 from conv2d_train.runs import Run, partial_path, read_json, write_json
 from conv2d_train.sources import load_windows
 from conv2d_train.training import data_digest, train
@@ -31,6 +30,8 @@ def _logged(path: Path) -> Generator[None]:
     logs.setup_logging(name="conv2d.train", output_file=path.with_name(f"{path.name}.jsonl"), console="off")
     try:
         yield
+    except OSError:
+        raise  # told on the terminal; the disk that failed may be the log's own
     except Exception as error:
         logs.log_exception(error)
         raise
@@ -39,7 +40,7 @@ def _logged(path: Path) -> Generator[None]:
 
 
 def train_run(config: Experiment, path: Path, *, resume: bool = False, jobs: int = 1) -> Run:
-    """Load the data, train every model, find the motifs; progress on stderr.
+    """Load the data and train the run; progress on stderr, JSON lines beside the run folder.
 
     Parameters
     ----------
@@ -70,9 +71,7 @@ def train_run(config: Experiment, path: Path, *, resume: bool = False, jobs: int
         dropped = dataclasses.asdict(windows.dropped)
         logs.log_data_processing("windows", len(windows) + sum(dropped.values()), len(windows), **dropped)
         run = _train_with_progress(config, windows, path, resume, jobs)
-        subjects = sorted({subject for fold in run.folds for subject in fold["train"]})
-        motifs = find_motifs(config, run.model(), windows.of_subjects(subjects))
-        write_json(path / "motifs.json", motifs)
+        motifs = read_json(path / "motifs.json")
         logs.log_clustering(config.clustering.method, len(motifs["motifs"]), motifs["fitted_windows"])
     return run
 

@@ -17,6 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from conv2d.metrics import reliability
+from conv2d_train._errors import RunError
 from conv2d_train.runs import Run, read_json, write_text
 
 if TYPE_CHECKING:
@@ -41,9 +42,15 @@ def write_report(run: Run, path: Path) -> Path:
     Path
         The same path.
     """
-    metrics = read_json(run.path / "eval" / "metrics.json")
-    predictions = pl.read_parquet(run.path / "eval" / "predictions.parquet")
-    motifs = read_json(run.path / "motifs.json")
+    metrics = read_json(run.path / "eval" / "metrics.json", "confusion", "interval", "split", "smoothed", "baselines")
+    file = run.path / "eval" / "predictions.parquet"
+    try:
+        predictions = pl.read_parquet(file)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise RunError(
+            f"{file}: cannot be read ({error}). Score again: conv2d eval --config FILE --save-predictions."
+        ) from None
+    motifs = read_json(run.path / "motifs.json", "label_names", "motifs", "counts")
     names = list(run.label_names)
     index = {name: k for k, name in enumerate(names)}
     y = predictions["label"].replace_strict(index, return_dtype=pl.Int32).to_numpy()

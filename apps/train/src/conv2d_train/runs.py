@@ -12,26 +12,43 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 
-from conv2d.data import Normaliser
+from conv2d.data import DataError, Normaliser
 from conv2d.features import WindowClassifier
-from conv2d_train._errors import RunError
+from conv2d_train._errors import ConfigError, RunError
 from conv2d_train.config import Experiment, load_resolved
+
+TRAIN_AGAIN = "Train again: conv2d train --config FILE."
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file aside, then rename it, so that no reader sees half of it."""
+    with renamed(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def renamed(path: Path) -> Generator[Path]:
+    """Give a file to write beside ``path``, and rename it once it is whole; what fails leaves nothing behind."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    try:
+        yield aside
+        aside.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: object) -> None:
@@ -39,12 +56,18 @@ def write_json(path: Path, content: object) -> None:
     write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object of a run."""
+def read_json(path: Path, *keys: str) -> dict[str, Any]:
+    """Read a JSON object of a run that has these keys."""
+    again = "Score again: conv2d eval --config FILE." if path.parent.name == "eval" else TRAIN_AGAIN
     try:
-        return cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read ({error}). Train again: conv2d train --config FILE.") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise RunError(f"{path}: cannot be read ({why}). {again}") from None
+    lacking = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if lacking or not isinstance(content, dict):
+        raise RunError(f"{path}: is no JSON object with {', '.join(lacking) or 'keys'}. {again}")
+    return cast("dict[str, Any]", content)
 
 
 @dataclass(frozen=True)
@@ -92,11 +115,10 @@ def new_model(config: Experiment, n_classes: int) -> WindowClassifier:
 
 def save_model(folder: Path, fitted: FittedModel) -> None:
     """Write ``model.safetensors`` and ``normaliser.json``; the weights last, as they mark the model as finished."""
-    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "normaliser.json", fitted.normaliser.to_dict())
-    aside = folder / ".model.safetensors"
-    save_file({name: value.contiguous() for name, value in fitted.model.state_dict().items()}, aside)
-    aside.replace(folder / "model.safetensors")
+    weights = save({name: value.contiguous() for name, value in fitted.model.state_dict().items()})
+    with renamed(folder / "model.safetensors") as aside:
+        aside.write_bytes(weights)
 
 
 @dataclass(frozen=True)
@@ -121,6 +143,7 @@ class Run:
     def open(cls, path: Path) -> Run:
         """Open a run folder, or a file in it such as ``model.safetensors``."""
         folder = path.parent if path.is_file() else path
+        folder = folder if folder.name else folder.resolve()  # "." has no name of its own
         if not (folder / "split.json").is_file():
             hint = (
                 f" An interrupted one is in {partial_path(folder)}; finish it with --resume."
@@ -128,8 +151,13 @@ class Run:
                 else ""
             )
             raise RunError(f"{folder}: holds no finished run. Train first: conv2d train --config FILE.{hint}")
-        config = load_resolved((folder / "config.json").read_text(encoding="utf-8"), folder / "config.json")
-        return cls(folder, config, tuple(read_json(folder / "split.json")["label_names"]))
+        stored = folder / "config.json"
+        try:
+            config = load_resolved(json.dumps(read_json(stored)), stored)
+        except ConfigError as error:
+            raise RunError(f"{error} {TRAIN_AGAIN}") from None
+        split = read_json(folder / "split.json", "label_names", "folds", "data_sha256")
+        return cls(folder, config, tuple(split["label_names"]))
 
     @property
     def folds(self) -> list[dict[str, Any]]:
@@ -143,21 +171,32 @@ class Run:
 
     def weights_sha256(self) -> str:
         """Return the SHA-256 of the packed weights' file."""
-        return hashlib.sha256((self.path / "model.safetensors").read_bytes()).hexdigest()
+        return _sha256(self.path / "model.safetensors")
 
     def fold_weights_sha256(self) -> list[str]:
         """Return the SHA-256 of each fold's weights, those that are scored."""
         files = [self.path / "folds" / str(k) / "model.safetensors" for k in range(len(self.folds))]
-        return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+        return [_sha256(file) for file in files]
+
+
+def _sha256(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise RunError(f"{file}: cannot be read ({error.strerror}). {TRAIN_AGAIN}") from None
 
 
 def load_model(folder: Path, config: Experiment, n_classes: int) -> FittedModel:
     """Load what :func:`save_model` wrote."""
-    normaliser = Normaliser.from_dict(read_json(folder / "normaliser.json"))
+    file = folder / "normaliser.json"
+    try:
+        normaliser = Normaliser.from_dict(read_json(file))
+    except DataError as error:
+        raise RunError(f"{file}: {error} {TRAIN_AGAIN}") from None
     model = new_model(config, n_classes)
     try:
         model.load_state_dict(load_file(folder / "model.safetensors"))
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise RunError(
             f"{folder / 'model.safetensors'}: does not hold this experiment's weights ({error}). Train again."
         ) from None

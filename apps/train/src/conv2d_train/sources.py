@@ -36,6 +36,11 @@ def load_recordings(
     names = label_names or config.labels
     where = path or (Path(config.path) if config.path else None)
     if config.source == "simulator" and where is None:
+        if config.sensors != ("collar", "harness"):
+            raise DataError(
+                f"data.sensors is {', '.join(config.sensors)}, but the simulator makes collar, harness: pass --data DIR with "
+                "recordings of your sensors, or leave data.sensors out."
+            )
         recordings = simulate(
             n_subjects=config.simulator.subjects,
             minutes=config.simulator.minutes,

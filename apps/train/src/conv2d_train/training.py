@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import multiprocessing
 import shutil
 import signal
@@ -20,7 +21,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from conv2d.data import Normaliser, Windows
@@ -29,6 +30,7 @@ from conv2d_train._errors import RunError
 from conv2d_train.augment import augment
 from conv2d_train.config import Experiment
 from conv2d_train.folds import plan_folds
+from conv2d_train.motifs import find_motifs
 from conv2d_train.runs import (
     FittedModel,
     Run,
@@ -36,6 +38,7 @@ from conv2d_train.runs import (
     new_model,
     partial_path,
     read_json,
+    renamed,
     replace_folder,
     save_model,
     write_json,
@@ -85,16 +88,28 @@ class _Training(lightning.LightningModule):
 
 
 class _Epochs(Callback):
-    """Tells the batches which epoch it is, and the caller what each epoch gave."""
+    """Tells the batches which epoch it is and the caller what each epoch gave; keeps a checkpoint of the last one.
 
-    def __init__(self, batches: _Batches, report: Callable[[int, float], None]) -> None:
-        self.batches, self.report = batches, report
+    Lightning's own checkpoint is copied over the last one when its temporary folder lies on another disk, so a full disk or a
+    kill would leave half of it; this one is renamed.
+    """
+
+    def __init__(self, batches: _Batches, last: Path, report: Callable[[int, float], None]) -> None:
+        self.batches, self.last, self.report = batches, last, report
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.batches.epoch = trainer.current_epoch
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.report(trainer.current_epoch + 1, float(trainer.callback_metrics["loss"]))
+        loss = float(trainer.callback_metrics["loss"])
+        if not math.isfinite(loss):
+            raise RunError(
+                f"training diverged: the loss of epoch {trainer.current_epoch + 1} is {loss}. Lower training.learning_rate, or "
+                "look for values out of range: conv2d data describe DIR."
+            )
+        self.report(trainer.current_epoch + 1, loss)
+        with renamed(self.last) as aside:
+            trainer.save_checkpoint(aside)
 
 
 def fit_model(
@@ -133,9 +148,7 @@ def fit_model(
     x, y = torch.from_numpy(normaliser.transform(windows.x)), torch.from_numpy(windows.y.astype(np.int64))
     batches = _Batches(x, y, min(config.training.batch_size, len(x)), config.seed)
     module = _Training(config, len(windows.label_names), len(batches))
-    checkpoint = ModelCheckpoint(
-        folder, filename="last", save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True
-    )
+    last = folder / "last.ckpt"
     with warnings.catch_warnings():
         # Advice on worker processes and log intervals, for data that lies in memory already.
         warnings.filterwarnings("ignore", module="lightning")
@@ -147,10 +160,10 @@ def fit_model(
             logger=False,
             enable_progress_bar=progress,
             enable_model_summary=False,
+            enable_checkpointing=False,
             use_distributed_sampler=False,
-            callbacks=[checkpoint, _Epochs(batches, report)],
+            callbacks=[_Epochs(batches, last, report)],
         )
-        last = folder / "last.ckpt"
         interrupt = signal.getsignal(signal.SIGINT)
         try:
             trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
@@ -159,7 +172,7 @@ def fit_model(
             raise KeyboardInterrupt from None
     fitted = FittedModel(module.model.eval(), normaliser)
     save_model(folder, fitted)
-    (folder / "last.ckpt").unlink(missing_ok=True)
+    last.unlink(missing_ok=True)
     return fitted
 
 
@@ -181,7 +194,7 @@ def train(
     progress: bool = False,
     report: Callable[[str, int, float], None] = lambda name, epoch, loss: None,
 ) -> Run:
-    """Train every model of the experiment's plan and the temperature; leave a run folder.
+    """Train every model of the experiment's plan, fit temperature and motifs; leave a run folder.
 
     Parameters
     ----------
@@ -233,6 +246,10 @@ def train(
     if not plan.refit:
         save_model(partial, load_model(work[0].folder, config, len(windows.label_names)))
     write_json(partial / "calibration.json", _calibration(config, windows, plan.folds, partial))
+    trained = windows.of_subjects(sorted({subject for fold in plan.folds for subject in fold.train}))
+    write_json(
+        partial / "motifs.json", find_motifs(config, load_model(partial, config, len(windows.label_names)), trained)
+    )
     write_json(partial / "split.json", split)
     (partial / "begun.json").unlink()
     replace_folder(partial, path)

@@ -14,6 +14,9 @@ from conv2d.data._recording import ABSENT, CHANNELS, N_DEVICES, UNLABELLED, Reco
 MAX_GAP_S = 0.25
 """Longest gap that is filled by interpolation: a quarter of a second."""
 
+MAX_PAUSE_S = 86400.0
+"""Longest pause inside one recording: a day. Beyond it a clock was set, or time is not in seconds."""
+
 MAX_CLOCK_OFFSET_S = 2.0
 """Most that two devices' first (or last) samples may lie apart."""
 
@@ -108,13 +111,20 @@ class LabelTrack(NamedTuple):
 
 
 def check_time(t_s: NDArray[np.float64], where: str) -> None:
-    """Raise unless time is finite and never runs back."""
+    """Raise unless time is finite, never runs back, and never leaps a day."""
     forward = np.diff(t_s) >= 0  # False for NaN as well
     if not np.isfinite(t_s).all() or not forward.all():
         i = int(np.argmin(forward)) if not forward.all() else 0
         raise DataError(
             f"{where}: time must be finite and never run back, but goes from {t_s[i]} s to {t_s[i + 1]} s at sample {i + 1} "
             f"(the first is 0); sort the samples, or cut the recording where its clock was set."
+        )
+    leaps = np.flatnonzero(np.diff(t_s) > MAX_PAUSE_S)
+    if len(leaps):
+        i = int(leaps[0])
+        raise DataError(
+            f"{where}: time leaps from {t_s[i]} s to {t_s[i + 1]} s at sample {i + 1} (the first is 0), more than a day; cut "
+            f"the recording there, and check that time is in seconds."
         )
 
 

@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from conv2d.data._align import MAX_CLOCK_OFFSET_S, MAX_GAP_S, DeviceStream, LabelTrack, align
 from conv2d.data._errors import DataError
-from conv2d.data._files import find_files, label_codes, numbers, read_frame, require_columns
+from conv2d.data._files import find_files, label_codes, naming, numbers, read_frame, require_columns
 from conv2d.data._recording import CHANNELS, Recording
-
-if TYPE_CHECKING:
-    pass
 
 SPSW_LABELS = ("seated", "sitting_down", "standing_up", "turning", "walking")
 
@@ -223,6 +220,7 @@ def _pieces(
     pieces: dict[int, tuple[list[DeviceStream], LabelTrack]] = {}
     for value in np.unique(number):
         rows = np.flatnonzero(number == value)
-        streams = [DeviceStream(d, t_s[rows], values[d][:, rows], tuple(channels)) for d in devices]
+        with naming(file):
+            streams = [DeviceStream(d, t_s[rows], values[d][:, rows], tuple(channels)) for d in devices]
         pieces[int(value)] = (streams, LabelTrack(t_s[rows], codes[rows], names))
     return pieces

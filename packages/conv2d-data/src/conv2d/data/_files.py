@@ -1,6 +1,11 @@
 """Files to checked columns: every cell that is not what it should be is named by file, row and column."""
 
-from collections.abc import Sequence
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -24,7 +29,11 @@ def find_files(path: Path, *patterns: str) -> list[Path]:
         return [path]
     files = sorted({file for pattern in patterns for file in path.glob(pattern) if not file.name.startswith(".")})
     if not files:
-        raise DataError(f"{path}: no file named {' or '.join(patterns)} in this folder; check the path and the reader.")
+        others = sorted(file.name for file in path.iterdir())
+        holds = f"it holds {', '.join(others[:3])}{', …' if len(others) > 3 else ''}" if others else "it is empty"
+        raise DataError(
+            f"{path}: no file named {' or '.join(patterns)} in this folder ({holds}); check the path and the reader."
+        )
     return files
 
 
@@ -32,22 +41,91 @@ def read_frame(file: Path) -> "pl.DataFrame":
     """Read a Parquet file with its types, or a CSV file with every cell as text (empty = null)."""
     import polars as pl
 
+    if file.is_dir():
+        raise DataError(f"{file}: is a folder, but named like a table; give the folder itself, or rename it.")
     try:
         if file.suffix == ".csv":
-            return pl.read_csv(file, infer_schema=False)
-        return pl.read_parquet(file)
+            return _read_csv(file)
+        return pl.read_parquet(file, glob=False)
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         cause = (str(error).strip() or type(error).__name__).splitlines()[0]
         kind = "CSV" if file.suffix == ".csv" else "Parquet"
         raise DataError(f"{file}: cannot be read as {kind}: {cause}. Write the file again, or leave it out.") from error
 
 
+def _read_csv(file: Path) -> "pl.DataFrame":
+    """Read text cells; what polars fills in, renames, or tells without its line is refused here."""
+    import polars as pl
+
+    data = file.read_bytes()
+    first = re.match(rb"[^\r\n]*", data)
+    try:
+        (header,) = csv.reader([(first.group() if first else b"").decode("utf-8-sig")])
+    except (UnicodeDecodeError, csv.Error):
+        raise DataError(f"{file}: is not UTF-8 text; save it as CSV in UTF-8.") from None
+    separator = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), None)
+    if separator:
+        raise DataError(
+            f"{file}: its columns are separated by {separator!r}; save it with commas between columns and a point in numbers."
+        )
+    doubled = [name for name, count in Counter(header).items() if count > 1]
+    if doubled:
+        raise DataError(f"{file}: column {', '.join(map(repr, doubled))} stands twice in the header; keep one.")
+    try:
+        frame = pl.read_csv(data, infer_schema=False)
+    except pl.exceptions.PolarsError:
+        _check_fields(data, len(header), file)
+        raise
+    if frame.width and frame[:, -1].null_count():  # polars fills a line that is cut short with nulls
+        _check_fields(data, len(header), file)
+    return frame
+
+
+def _check_fields(data: bytes, expected: int, file: Path) -> None:
+    """Raise at the first line that has more or fewer cells than the header."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{file}: line {line} is not UTF-8 text; save the file as CSV in UTF-8.") from None
+    for line, count in _cells(text):
+        if count not in (0, expected):
+            raise DataError(
+                f"{file}: line {line} has {count} cells, but the header has {expected}; complete the line, close its quotes, or "
+                f"remove it."
+            )
+
+
+def _cells(text: str) -> Generator[tuple[int, int]]:
+    """Give each line's number and how many cells it has: 0 for an empty line, 1 for a quote that is never closed."""
+    if '"' not in text:  # far faster
+        yield from ((n, line.count(",") + 1 if line.strip("\r") else 0) for n, line in enumerate(text.split("\n"), 1))
+        return
+    n = 0
+    try:
+        for n, row in enumerate(csv.reader(io.StringIO(text, newline="")), 1):
+            yield n, len(row)
+    except csv.Error:  # the cell has swallowed more than any cell may hold
+        yield n + 1, 1
+
+
+@contextmanager
+def naming(file: Path) -> Generator[None]:
+    """Put the file's name before what is wrong with what was read from it."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from None
+
+
 def require_columns(frame: "pl.DataFrame", columns: Sequence[str], file: Path) -> None:
     """Raise unless the table has all of these columns and at least one row."""
     missing = [column for column in columns if column not in frame.columns]
     if missing:
+        near = [name for name in frame.columns if name.strip().lower() in missing]
+        meant = f" ({', '.join(map(repr, near))} is not taken for it)" if near else ""
         raise DataError(
-            f"{file}: missing column {', '.join(missing)}; the file has {', '.join(frame.columns)}. Rename or add the "
+            f"{file}: missing column {', '.join(missing)}{meant}; the file has {', '.join(frame.columns)}. Rename or add the "
             f"column, or choose another reader."
         )
     if frame.is_empty():

@@ -1,7 +1,7 @@
 """What is in the recordings, and what looks wrong in them, before anything is trained."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from conv2d.data._errors import DataError
 from conv2d.data._recording import CHANNELS, N_DEVICES, UNLABELLED, Recording
 
-FLAT_S = 1.0
-"""A channel that repeats one value for this long is flat: a live sensor's noise does not."""
+FLAT_S, FLAT_STEPS = 1.0, 10
+"""A channel that repeats one value for this long, in time and steps, is flat: a live sensor's noise does not."""
 
 CLIPPED_STEPS = 3
 """A channel that stays at its largest, or smallest, value for so many steps, twice or more, has left its range."""
@@ -19,6 +19,11 @@ CLIPPED_STEPS = 3
 # Median accelerations (m/s²) that no body keeps up: below, the unit is g or gravity is missing (jumping, half of it in
 # flight, reaches 3.9); above, the unit is a smaller one (running with the unit on the arm reaches 19.5).
 _LIGHT, _HEAVY = 2.5, 30.0
+
+# No wearable sensor's range reaches further: 400 g, 6000 °/s, 10 mT (magnetometers end at 5). In the local earth field,
+# 200 times 50 µT.
+_REACH = {"acc": 4000.0, "gyro": 105.0, "mag": 10_000.0}
+_REACH_EARTH_FIELD = 200.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ class DeviceQuality:
         For each such channel how many valid steps are flat (`FLAT_S`) or clipped (`CLIPPED_STEPS`).
     acc_norm : float or None
         Median length of the acceleration in m/s²: near 9.8 over a long recording; None without accelerometer.
+    out_of_reach : dict of str to float
+        For each channel whose largest magnitude no wearable sensor can measure, that value.
     """
 
     name: str
@@ -57,6 +64,7 @@ class DeviceQuality:
     flat_channels: Mapping[str, int]
     clipped_channels: Mapping[str, int]
     acc_norm: float | None
+    out_of_reach: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True)
@@ -161,7 +169,7 @@ def quality_report(recordings: Sequence[Recording]) -> QualityReport:
         rates_hz=tuple(sorted({quality.rate_hz for quality in each})),
         duration_s=duration_s,
         label_share={label: part / duration_s for label, part in seconds.items()},
-        warnings=tuple(warning for quality in each for warning in _warnings(quality)),
+        warnings=(*_disagreements(recordings), *(warning for quality in each for warning in _warnings(quality))),
     )
 
 
@@ -186,16 +194,21 @@ def _device_quality(recording: Recording, device: int) -> DeviceQuality:
     signal = recording.signal[:, device][:, valid]
     flat: dict[str, int] = {}
     clipped: dict[str, int] = {}
+    beyond: dict[str, float] = {}
     for row in np.flatnonzero(present) if signal.size else ():
         values, runs = _runs(signal[row])
-        is_flat = runs >= FLAT_S * recording.rate_hz
+        is_flat = runs >= max(FLAT_S * recording.rate_hz, FLAT_STEPS)
         if is_flat.any():
             flat[CHANNELS[row]] = int(runs[is_flat].sum())
         for limit in (values.min(), values.max()):
             at_limit = runs[(values == limit) & (runs >= CLIPPED_STEPS) & ~is_flat]
             if len(at_limit) > 1:
                 clipped[CHANNELS[row]] = clipped.get(CHANNELS[row], 0) + int(at_limit.sum())
-    acc_norm = float(np.median(np.linalg.norm(signal[:3], axis=0))) if present[:3].all() and signal.size else None
+        most = float(np.abs(values).max())
+        if most > _reach(CHANNELS[row], recording.mag_unit):
+            beyond[CHANNELS[row]] = most
+    acc = signal[:3].astype(np.float64)  # squares of float32 overflow
+    acc_norm = float(np.median(np.linalg.norm(acc, axis=0))) if present[:3].all() and signal.size else None
     return DeviceQuality(
         name=recording.devices[device],
         absent_channels=tuple(channel for channel, there in zip(CHANNELS, present, strict=True) if not there),
@@ -207,13 +220,43 @@ def _device_quality(recording: Recording, device: int) -> DeviceQuality:
         flat_channels=flat,
         clipped_channels=clipped,
         acc_norm=acc_norm,
+        out_of_reach=beyond,
     )
+
+
+def _reach(channel: str, mag_unit: str) -> float:
+    sensor = channel.split("_")[0]
+    return _REACH_EARTH_FIELD if (sensor, mag_unit) == ("mag", "earth_field") else _REACH[sensor]
 
 
 def _runs(signal: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return the value and the length of each run of equal values."""
     starts = np.flatnonzero(np.concatenate([[True], signal[1:] != signal[:-1]]))
     return signal[starts], np.diff(np.append(starts, len(signal)))
+
+
+def _disagreements(recordings: Sequence[Recording]) -> list[str]:
+    """Tell what keeps recordings from being trained on together, or makes two classes of one."""
+    found: list[str] = []
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for recording in recordings:
+        groups.setdefault(recording.devices, []).append(recording.name)
+    if len(groups) > 1:
+        told = "; ".join(
+            f"{' + '.join(devices)} in {names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}"
+            for devices, names in groups.items()
+        )
+        found.append(
+            f"the recordings have different devices: {told}. Windows need the same two everywhere, in one order."
+        )
+    alike: dict[str, set[str]] = {}
+    for name in {name for recording in recordings for name in recording.label_names}:
+        alike.setdefault(name.strip().casefold(), set()).add(name)
+    for names in (sorted(names) for _, names in sorted(alike.items()) if len(names) > 1):
+        found.append(
+            f"labels {', '.join(map(repr, names))} differ only in case or blanks, yet are classes of their own."
+        )
+    return found
 
 
 def _warnings(quality: RecordingQuality) -> list[str]:
@@ -224,6 +267,11 @@ def _warnings(quality: RecordingQuality) -> list[str]:
             found.append(
                 f"{where}: median acceleration is {device.acc_norm:.3g} m/s², but gravity alone is 9.8; the unit may be "
                 f"another (near 1: g), or gravity was taken out."
+            )
+        if device.out_of_reach:
+            told = ", ".join(f"{channel} {value:.3g}" for channel, value in device.out_of_reach.items())
+            found.append(
+                f"{where}: values beyond any such sensor's range ({told}); a broken row, or another unit (°/s?)."
             )
         if device.invalid_steps:
             lost = device.invalid_steps / quality.rate_hz

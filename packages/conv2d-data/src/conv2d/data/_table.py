@@ -1,5 +1,6 @@
 """The plain layout: one Parquet or CSV table for each recording, read strictly and written so that it reads back."""
 
+import errno
 import os
 import re
 from collections.abc import Sequence
@@ -10,13 +11,26 @@ import numpy as np
 
 from conv2d.data._align import MAX_GAP_S, DeviceStream, LabelTrack, assemble, check_rate, check_time, common_grid
 from conv2d.data._errors import DataError
-from conv2d.data._files import cell, constant, find_files, label_codes, label_text, numbers, read_frame, require_columns
+from conv2d.data._files import (
+    cell,
+    constant,
+    find_files,
+    label_codes,
+    label_text,
+    naming,
+    numbers,
+    read_frame,
+    require_columns,
+)
 from conv2d.data._recording import AXES, CHANNELS, N_DEVICES, SENSORS, UNLABELLED, Recording
 
 if TYPE_CHECKING:
     import polars as pl
 
 _COLUMN = re.compile(rf"(?P<device>.+)_(?P<channel>({'|'.join(SENSORS)})_({'|'.join(AXES)}))")
+
+# No motion sensor is slower; time in milliseconds reads as a thousandth of the rate.
+_SLOWEST_HZ = 1.0
 
 
 def read_table(
@@ -101,6 +115,8 @@ def write_table(
     ------
     DataError
         If the format is unknown, or only some axes of a sensor are present.
+    OSError
+        If the file cannot be written; its name is told.
 
     Examples
     --------
@@ -115,6 +131,8 @@ def write_table(
     """
     if format not in ("parquet", "csv"):
         raise DataError(f"write_table: format must be 'parquet' or 'csv', got {format!r}.")
+    import polars as pl
+
     frame = _to_frame(recording)
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
@@ -126,9 +144,18 @@ def write_table(
         else:
             frame.write_parquet(aside)
         aside.replace(file)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise _of_file(error, file) from error
     finally:
         aside.unlink(missing_ok=True)
     return file
+
+
+def _of_file(error: Exception, file: Path) -> OSError:
+    """Name the file: polars tells a full disk without it, or as an error of the format."""
+    told = re.search(r"os error (\d+)", str(error))
+    number = int(told[1]) if told else getattr(error, "errno", None) or errno.EIO
+    return OSError(number, os.strerror(number) if told else getattr(error, "strerror", None) or str(error), str(file))
 
 
 def _read_one(
@@ -146,7 +173,7 @@ def _read_one(
     check_time(t_s, str(file))
     streams = [_stream(frame, name, columns, t_s, file) for name, columns in _device_columns(frame, devices, file)]
 
-    rate = _own_rate(streams[0]) if rate_hz is None else rate_hz
+    rate = _own_rate(streams[0], file) if rate_hz is None else rate_hz
     labels = None
     if "label" in frame.columns:
         names = label_text(frame, file).drop_nulls().unique().sort() if label_names is None else label_names
@@ -219,11 +246,17 @@ def _stream(frame: "pl.DataFrame", name: str, columns: dict[str, str], t_s: "np.
         raise DataError(
             f"{file}: device {name!r} has values in {int(reported.sum())} row(s); if it was not worn, leave its columns out."
         )
-    return DeviceStream(name, t_s[reported], np.ascontiguousarray(values[:, reported]), tuple(columns))
+    with naming(file):
+        return DeviceStream(name, t_s[reported], np.ascontiguousarray(values[:, reported]), tuple(columns))
 
 
-def _own_rate(stream: DeviceStream) -> float:
+def _own_rate(stream: DeviceStream, file: Path) -> float:
     rate = 1.0 / stream.spacing_s
+    if rate < _SLOWEST_HZ:
+        raise DataError(
+            f"{file}: device {stream.name!r} reports every {stream.spacing_s:g} s, too seldom for motion; column t must be "
+            f"in seconds (divide milliseconds by 1000)."
+        )
     whole = round(rate)
     return float(whole) if whole and abs(rate - whole) < 1e-3 * whole else round(rate, 6)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,14 +12,13 @@ from conv2d.temporal._check import Labels, check_at_least, check_labels
 from conv2d.temporal._context import ContextModel
 from conv2d.temporal._fit import log_normalised
 from conv2d.temporal._hsmm import HSMM
+from conv2d.temporal._rules import Context, longest, place_of, read_rules, read_yaml
 from conv2d.temporal._runs import find_runs
 
 Float = NDArray[np.float64]
-Context = tuple[int, ...]
 
 # A forbidden operation weighs this at a strictness just below 1, and nothing at 1.
 _FORBIDDEN = 1e-6
-_KEYS = ("operations", "start", "allowed", "discouraged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,30 +116,7 @@ class Grammar:
         ValueError
             If a key or an operation is unknown, or a weight is not between 0 and 1; the rule is named.
         """
-        if unknown := set(rules) - set(_KEYS):
-            raise ValueError(f"A grammar has the keys {', '.join(_KEYS)}; got {sorted(map(str, unknown))}.")
-        names = _names(rules.get("operations"), "operations")
-        if not names or len(set(names)) < len(names):
-            raise ValueError(f"operations must be different names, at least one; got {list(names)}.")
-        index = {name: i for i, name in enumerate(names)}
-        start = np.ones(len(names))
-        if rules.get("start") is not None:
-            start = _marked(_names(rules["start"], "start"), index, "start")
-        allowed = _mapping(rules.get("allowed"), "allowed")
-        discouraged = _mapping(rules.get("discouraged"), "discouraged")
-        weights: dict[Context, Float] = {}
-        contexts = {_context(key, index): key for key in [*allowed, *discouraged]}
-        for context in sorted(contexts, key=len):
-            key = contexts[context]
-            weight = _longest(weights, context, len(names)).copy()
-            if key in allowed:
-                weight = _marked(_names(allowed[key], f"allowed: {key}"), index, f"allowed: {key}")
-            for name, value in _mapping(discouraged.get(key), f"discouraged: {key}").items():
-                if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
-                    raise ValueError(f"discouraged: {key}: {name}: a weight between 0 and 1 is needed, got {value!r}.")
-                weight[_place(name, index, f"discouraged: {key}")] = value
-            weights[context] = weight
-        return cls(names, start, weights)
+        return cls(*read_rules(rules))
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:
@@ -163,22 +139,9 @@ class Grammar:
         ValueError
             If the file is not YAML, or breaks a rule of `from_dict`.
         """
+        rules = read_yaml(path)
         try:
-            import yaml
-        except ImportError as error:
-            raise ImportError(
-                "Grammar.from_yaml reads YAML with PyYAML: pip install 'conv2d-temporal[yaml]', or use from_dict."
-            ) from error
-        try:
-            rules: object = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise ValueError(f"{path} is not YAML: {error}") from error
-        if not isinstance(rules, dict):
-            raise ValueError(
-                f"{path} must hold a mapping with the keys {', '.join(_KEYS)}; got {type(rules).__name__}."
-            )
-        try:
-            return cls.from_dict(cast("Mapping[str, object]", rules))
+            return cls.from_dict(rules)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
@@ -247,7 +210,7 @@ class Grammar:
             Weights.
         """
         index = {name: i for i, name in enumerate(self.operations)}
-        return _longest(self.weights, tuple(_place(name, index, "before") for name in before), len(self.operations))
+        return longest(self.weights, tuple(place_of(name, index, "before") for name in before), len(self.operations))
 
     def apply(self, model: HSMM, strictness: float = 1.0) -> ContextModel:
         """Return the model with the grammar as a prior on its transitions.
@@ -280,7 +243,7 @@ class Grammar:
         place = {context: i for i, context in enumerate(contexts)}
         arcs: list[tuple[int, int, float]] = []
         for i, context in enumerate(contexts):
-            weight = _dialled(_longest(self.weights, context, size), strictness)
+            weight = _dialled(longest(self.weights, context, size), strictness)
             chance = np.exp(model.log_transition[context[-1]]) * weight
             for k in np.flatnonzero(chance).tolist():
                 following = (*context, k)[-self.context :]
@@ -351,7 +314,7 @@ class Grammar:
         )
         operations = _sequences(free)[0]
         met = [
-            float(_longest(self.weights, tuple(operations[:at]), len(self.operations))[operations[at]])
+            float(longest(self.weights, tuple(operations[:at]), len(self.operations))[operations[at]])
             for at in range(1, len(operations))
         ]
         return GrammarDecoding(
@@ -370,14 +333,6 @@ def _dialled(weight: Float, strictness: float) -> Float:
     return np.where(weight > 0, weight, _FORBIDDEN) ** strictness
 
 
-def _longest(weights: Mapping[Context, Float], before: Context, size: int) -> Float:
-    """Return the weights after the longest end of `before` that is known."""
-    for at in range(len(before)):
-        if before[at:] in weights:
-            return weights[before[at:]]
-    return np.ones(size)
-
-
 def _sequences(labels: Labels) -> list[list[int]]:
     """Return the operations of each piece, in order."""
     runs = find_runs(labels)
@@ -388,35 +343,3 @@ def _sequences(labels: Labels) -> list[list[int]]:
         elif label >= 0:
             pieces.append([label])
     return pieces
-
-
-def _names(value: object, where: str) -> tuple[str, ...]:
-    names = tuple(cast("Sequence[object]", value)) if isinstance(value, (list, tuple)) else None
-    if names is None or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{where} must be a list of names, got {value!r}; quote what YAML does not read as text.")
-    return cast("tuple[str, ...]", names)
-
-
-def _mapping(value: object, where: str) -> dict[str, object]:
-    if value is None:
-        return {}
-    found = cast("dict[object, object]", value)
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in found):
-        raise ValueError(f"{where} must be a mapping from names, got {value!r}; quote what YAML does not read as text.")
-    return cast("dict[str, object]", found)
-
-
-def _place(name: str, index: Mapping[str, int], where: str) -> int:
-    if name not in index:
-        raise ValueError(f"{where}: {name!r} is none of the operations {list(index)}.")
-    return index[name]
-
-
-def _marked(names: Sequence[str], index: Mapping[str, int], where: str) -> Float:
-    weight = np.zeros(len(index))
-    weight[[_place(name, index, where) for name in names]] = 1.0
-    return weight
-
-
-def _context(key: str, index: Mapping[str, int]) -> Context:
-    return tuple(_place(part.strip(), index, key) for part in key.split(">"))

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from conv2d.temporal._chain import Markov
 from conv2d.temporal._compile import compiled
 from conv2d.temporal._max_numba import SLIDE, raise_rows
+from conv2d.temporal._row_sums import add_rows
 from conv2d.temporal._rows import LANES, exp_into, fill
-from conv2d.temporal._sum_numba import add_rows
 
 Float = NDArray[np.float64]
 

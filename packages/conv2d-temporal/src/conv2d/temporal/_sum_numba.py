@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from conv2d.temporal._chain import Chain
 from conv2d.temporal._compile import compiled
 from conv2d.temporal._max_numba import GROUP, SLIDE
-from conv2d.temporal._rows import LANES, eight, exp_into, fill, log_in_place
+from conv2d.temporal._row_sums import add_product, add_rows, push
+from conv2d.temporal._rows import LANES, exp_into, fill, log_in_place
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -42,35 +43,6 @@ _VANISHED = 1e-300
 _LOG_VANISHED = log(_VANISHED)
 # exp(x) of a log probability below this is too small to be multiplied by a weight within the foot room.
 _RARE = -240.0
-
-
-@compiled(fastmath={"reassoc", "contract"})
-def _push(target: Float, weight: Float, duration: Float) -> None:
-    """Add the eight segments begun last to the pending ends; `duration` is padded with zeros."""
-    w0, w1, w2, w3, w4, w5, w6, w7 = eight(weight)
-    for i in range(len(target)):
-        near = w4 * duration[i + 3] + w5 * duration[i + 2] + w6 * duration[i + 1] + w7 * duration[i]
-        far = w0 * duration[i + 7] + w1 * duration[i + 6] + w2 * duration[i + 5] + w3 * duration[i + 4]
-        target[i] += near + far
-
-
-@compiled(fastmath={"reassoc", "contract"})
-def add_rows(target: Float, weight: Float, rows: Float) -> None:
-    """Add weight[j] * rows[j] for all j to target; whole vectors, eight rows at once."""
-    for j in range(0, len(target), LANES):
-        w0, w1, w2, w3, w4, w5, w6, w7 = eight(weight[j : j + LANES])
-        for i in range(len(target)):
-            near = w0 * rows[j, i] + w1 * rows[j + 1, i] + w2 * rows[j + 2, i] + w3 * rows[j + 3, i]
-            far = w4 * rows[j + 4, i] + w5 * rows[j + 5, i] + w6 * rows[j + 6, i] + w7 * rows[j + 7, i]
-            target[i] += near + far
-
-
-@compiled(fastmath={"contract"})
-def _add_product(target: Float, one: Float, two: Float) -> None:
-    """Add one * two to target; whole vectors."""
-    for at in range(0, len(target), LANES):
-        for i in range(at, at + LANES):
-            target[i] += one[i] * two[i]
 
 
 @compiled(fastmath={"reassoc", "nnan", "nsz"})
@@ -261,7 +233,7 @@ def forward_sum(chain: Chain, log_likelihood: Float, begin: Float, end: Float, e
         for k in range(states):
             weight[k] = pending[k, i + o]
         for p in range(o):
-            _add_product(weight, group[p], near[o - p - 1])
+            add_product(weight, group[p], near[o - p - 1])
         unknown = False
         if doubtful:
             fill(missing, 0.0)
@@ -397,7 +369,7 @@ def forward_sum(chain: Chain, log_likelihood: Float, begin: Float, end: Float, e
                 for p in range(GROUP):
                     lane[p] = group[p, k]
                     group[p, k] = 0.0
-                _push(pending[k, i : i + reach], lane, duration[k])
+                push(pending[k, i : i + reach], lane, duration[k])
             if i == SLIDE:
                 for k in range(states):
                     for x in range(reach + 1):

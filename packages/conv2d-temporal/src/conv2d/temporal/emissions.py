@@ -10,15 +10,13 @@ from typing import Protocol, Self, cast, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from conv2d.temporal._check import check_at_least
+from conv2d.temporal._first_guess import shares_of_blocks, spread_centres
 
 __all__ = ["Categorical", "Emission", "Gaussian", "Multinomial"]
 
 Float = NDArray[np.float64]
 
 _SUM_TOLERANCE = 1e-6
-# A histogram of this many neighbouring steps tells states of codes apart better than one code.
-_BLOCK = 20
 
 
 @runtime_checkable
@@ -98,7 +96,7 @@ class Gaussian:
         rows = np.asarray(observations, dtype=np.float64)
         rows = rows.reshape(-1, rows.shape[-1])
         rows = rows[np.isfinite(rows).all(axis=1)]
-        centres = _centres(rows, n_states, seed)
+        centres = spread_centres(rows, n_states, seed)
         nearest = ((rows[:, None, :] - centres) ** 2).sum(axis=2).argmin(axis=1)
         left = rows - centres[nearest]
         covariance = left.T @ left / len(rows) + 1e-6 * np.diag(rows.var(axis=0) + 1e-12)
@@ -203,7 +201,7 @@ class Categorical:
             Where `fit` may begin.
         """
         codes = _codes(observations, n_codes)
-        return cls(_from_blocks(np.eye(n_codes)[codes.reshape(-1)], n_states, seed))
+        return cls(shares_of_blocks(np.eye(n_codes)[codes.reshape(-1)], n_states, seed))
 
     @property
     def event_ndim(self) -> int:
@@ -295,7 +293,7 @@ class Multinomial:
             Where `fit` may begin.
         """
         counts = np.asarray(observations, dtype=np.float64)
-        return cls(_from_blocks(counts.reshape(-1, counts.shape[-1]), n_states, seed))
+        return cls(shares_of_blocks(counts.reshape(-1, counts.shape[-1]), n_states, seed))
 
     @property
     def event_ndim(self) -> int:
@@ -353,35 +351,6 @@ def _shares(weight: NDArray[np.floating], otherwise: Float) -> Float:
     """Return the rows divided by their sums; those without any weight stay as they were."""
     total = weight.sum(axis=1, keepdims=True)
     return np.where(total > 0, weight / np.maximum(total, 1e-300), otherwise)
-
-
-def _from_blocks(counts: Float, n_states: int, seed: int) -> Float:
-    """Return probabilities (K, V) from the sums of neighbouring rows of counts (N, V)."""
-    edges = np.arange(0, len(counts), min(_BLOCK, max(1, len(counts) // n_states)))
-    sums = np.add.reduceat(counts, edges, axis=0) + 1e-3
-    share = sums / sums.sum(axis=1, keepdims=True)
-    centres = _centres(share, n_states, seed) + 0.1 * share.mean(axis=0)
-    return centres / centres.sum(axis=1, keepdims=True)
-
-
-def _centres(rows: Float, n_states: int, seed: int) -> Float:
-    """Return K centres: drawn far apart (k-means++), then moved by ten rounds of k-means."""
-    check_at_least("n_states", n_states, 1)
-    if len(rows) < n_states:
-        raise ValueError(f"n_states={n_states} is more than the {len(rows)} observations to begin with.")
-    rng = np.random.default_rng(seed)
-    scale = rows.std(axis=0) + 1e-12
-    scaled = rows / scale
-    centres = scaled[rng.integers(len(rows), size=1)]
-    while len(centres) < n_states:
-        apart = ((scaled[:, None, :] - centres) ** 2).sum(axis=2).min(axis=1)
-        share = apart / apart.sum() if apart.sum() > 0 else None
-        centres = np.concatenate([centres, scaled[rng.choice(len(rows), size=1, p=share)]])
-    for _ in range(10):
-        nearest = ((scaled[:, None, :] - centres) ** 2).sum(axis=2).argmin(axis=1)
-        for k in np.unique(nearest):
-            centres[k] = scaled[nearest == k].mean(axis=0)
-    return centres * scale
 
 
 def _codes(observations: ArrayLike, n_codes: int) -> NDArray[np.intp]:
