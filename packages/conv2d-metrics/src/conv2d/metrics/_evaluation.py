@@ -242,7 +242,7 @@ def evaluate(
     --------
     >>> result = evaluate([0, 1, 1, 1], [0, 1, 0, 1], groups=["ada", "ada", "bo", "bo"])
     >>> f"{result.accuracy:.2f}", "ece" in result.figures, result.to_html()[:15]
-    ('0.75 [0.50, 1.00]', False, '<!DOCTYPE html>')
+    ('0.75 [0.00, 1.00]', False, '<!DOCTYPE html>')
     """
     whole("n_timelines", n_timelines, 0)
     by_prob = None if y_prob is None else scored(y_true, y_prob)
@@ -309,7 +309,7 @@ def evaluate_probabilities(
     >>> y_prob = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
     >>> result = evaluate_probabilities([0, 1, 1, 1], y_prob, ["ada", "ada", "bo", "bo"])
     >>> f"{result.accuracy:.2f}", result.per_subject[1].accuracy
-    ('0.75 [0.50, 1.00]', 0.5)
+    ('0.75 [0.00, 1.00]', 0.5)
     """
     how = Resampling(n_resamples, confidence, seed)
     sample = scored(y_true, y_prob)
