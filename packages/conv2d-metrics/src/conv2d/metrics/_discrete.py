@@ -210,7 +210,8 @@ def count_neighbours(codes: Cells, size: int) -> IntArray:
 def _neighbours_of_nibbles(codes: Cells) -> IntArray:
     """Count which of 16 follows which: four steps make a number of 16 bits, so half as many are counted as steps."""
     even = len(codes) // 2 * 2
-    bytes_of_two = codes[:even:2] | codes[1:even:2] << np.uint8(4)
+    couples = codes[:even].view("<u2")  # the later step is the higher byte
+    bytes_of_two = (couples | couples >> np.uint16(4)).astype(np.uint8)
     # Steps 0 to 3, 4 to 7, … hold three changes each; the one to the next four is the middle one from step 2 on.
     n_first, n_second = len(bytes_of_two) // 2, (len(bytes_of_two) - 1) // 2
     first, second = (
