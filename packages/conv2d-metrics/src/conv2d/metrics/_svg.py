@@ -52,7 +52,7 @@ def forest(
 ) -> str:
     """Draw one figure of each subject with its interval, under that of all of them."""
     shown = [short(name) for name in names]
-    left, width, row = 16 + 7 * max(3, *(len(name) for name in shown)), 420, 18
+    left, width, row = 16 + 7 * max((3, *(len(name) for name in shown))), 420, 18
     height = row * (len(names) + 1) + 8
     ends_known = [end for end in (*low, *values, overall[0], overall[1]) if np.isfinite(end)]
     start = min(0.8, max(0, int(10 * min(ends_known, default=0.0))) / 10)  # of the axis: a tenth below all there is
