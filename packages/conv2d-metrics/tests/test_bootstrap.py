@@ -7,6 +7,8 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conv2d.metrics import (
     Interval,
@@ -29,6 +31,7 @@ from conv2d.metrics import (
 from conv2d.metrics._inputs import grouped, scored
 from conv2d.metrics._intervals import Resampling, student_quantile
 from conv2d.metrics._milder import milder_bins, milder_residuals
+from conv2d.metrics._scales import Scale
 from conv2d.metrics._statistics import FROM_PREDICTIONS, FROM_PROBABILITIES, multiplicities, named, recombined
 
 
@@ -161,6 +164,14 @@ def test_students_interval_on_log_odds_by_hand():
     ends = [1 / (1 + math.exp(-(math.log(p / (1 - p)) + sign * reach))) for sign in (-1, 1)]
     assert (found.low, found.high) == pytest.approx(ends, abs=1e-9)
     assert found.method == "student-t"
+
+
+@given(st.floats(0.001, 0.999))
+def test_without_a_spread_both_ends_are_the_value(value):
+    for scale in (Scale(0.0, 1.0), Scale(-1.0, 1.0), Scale(0.0, math.inf)):
+        low, high = scale.interval(value, np.full(10, value), reach=2.0)
+        assert low <= value <= high
+        assert high - low < 1e-14
 
 
 def test_a_figure_on_the_end_of_its_range_takes_percentiles():

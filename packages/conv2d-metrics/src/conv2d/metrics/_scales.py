@@ -36,7 +36,8 @@ class Scale:
         inside = replicates[(replicates > self.low) & (replicates < self.high)]
         spread = float(self._there(inside).std()) if len(inside) else 0.0
         error = reach * max(spread, float(replicates.std()) * self._slope(value))
-        return self._back(middle - error), self._back(middle + error)
+        # There and back rounds: without a spread the ends would miss the value by a last place.
+        return min(value, self._back(middle - error)), max(value, self._back(middle + error))
 
     def _there(self, values: FloatArray) -> FloatArray:
         from_low = np.log(values - self.low)
