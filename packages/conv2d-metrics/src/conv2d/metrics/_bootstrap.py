@@ -54,7 +54,7 @@ def bootstrap_ci(
     population, on the same bins. The MCE, the largest gap of any bin however rare, has no such test: its lower end is
     that of the RMSCE, which it cannot be below, so that its interval is too long rather than too short: in simulation
     with 12 to 40 subjects, nominal 95 % intervals of the MCE held the truth 98 to 100 % of the time, those of the other
-    calibration errors 93 to 98 % (of a model that is calibrated up to 100 %), and those of accuracy, F1, MCC, NLL and
+    binned errors 93 to 98 % (of a model that is calibrated up to 100 %), and those of accuracy, F1, MCC, NLL and
     Brier score 92 to 96 %, also at an accuracy of 0.96.
 
     ``percentile-t``, for a figure whose range is not known or which lies on its end: percentiles of the resamples, so
