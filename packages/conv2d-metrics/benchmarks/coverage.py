@@ -1,49 +1,57 @@
-"""How often intervals and sets hold the truth, on simulated data: `python benchmarks/coverage.py [repeats]`.
+"""How often intervals and sets hold the truth, on simulated data: `python benchmarks/coverage.py [repeats] [figure ...]`.
 
-First, 95 % intervals of `bootstrap_ci` over 12 to 40 subjects who differ in skill, calibration, mix of classes and
-number of windows; the truth is the figure of 20,000 subjects. Then conformal sets at nominal 90 %, for exchangeable
-windows and for new subjects.
+First, 95 % intervals of `bootstrap_ci` over 12, 20 and 40 subjects who differ in skill, calibration, mix of classes and
+number of windows, drawn from three populations; the truth is the figure of 20,000 subjects of the population. Then
+conformal sets at nominal 90 %, for exchangeable windows and for new subjects.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from conv2d.metrics import SplitConformal, bootstrap_ci, softmax
 
-FIGURES = ("accuracy", "macro_f1", "mcc", "nll", "brier", "ece", "rmsce", "classwise_ece")
+FIGURES = ("accuracy", "macro_f1", "mcc", "nll", "brier", "ece", "mce", "rmsce", "classwise_ece")
+POPULATIONS = {
+    "mixed": {"skill": (1.6, 0.6), "heat": (0.25, 0.3)},
+    "nearly always right": {"skill": (3.4, 0.8), "heat": (0.3, 0.3)},
+    "nearly calibrated": {"skill": (2.0, 0.3), "heat": (0.6, 0.05)},
+}
+"""Mean and spread over the subjects: how far the true class stands out, and the logarithm of the over-confidence."""
 
 
-def subjects(rng: np.random.Generator, n_subjects: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def subjects(
+    rng: np.random.Generator, n_subjects: int, skill: tuple[float, float], heat: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     sizes = rng.integers(30, 120, size=n_subjects)
     groups = np.repeat(np.arange(n_subjects), sizes)
     mix = rng.dirichlet(np.full(4, 2.0), size=n_subjects)[groups]
     y_true = (rng.random(len(groups))[:, None] > mix.cumsum(axis=1)).sum(axis=1).clip(0, 3)
-    skill, heat = rng.normal(1.6, 0.6, size=n_subjects)[groups], rng.normal(0.25, 0.3, size=n_subjects)[groups]
+    skills, heats = rng.normal(*skill, size=n_subjects)[groups], rng.normal(*heat, size=n_subjects)[groups]
     logits = rng.normal(size=(len(groups), 4))
-    logits[np.arange(len(groups)), y_true] += skill
-    return y_true, softmax(logits * np.exp(heat)[:, None]), groups
+    logits[np.arange(len(groups)), y_true] += skills
+    return y_true, softmax(logits * np.exp(heats)[:, None]), groups
 
 
-def intervals(repeats: int) -> None:
-    y_true, y_prob, _ = subjects(np.random.default_rng(12345), 20_000)
+def intervals(population: str, repeats: int, figures: Sequence[str]) -> None:
+    options = POPULATIONS[population]
+    y_true, y_prob, _ = subjects(np.random.default_rng(12345), 20_000, **options)
     one = np.zeros_like(y_true)
-    truth = {name: bootstrap_ci(name, y_true, y_prob=y_prob, groups=one).value for name in FIGURES}
-    print(
-        f"95 % intervals, {repeats} repeats: share that holds the truth\n{'':14}" + "".join(f"{n:>15}" for n in FIGURES)
-    )
+    truth = {name: bootstrap_ci(name, y_true, y_prob=y_prob, groups=one).value for name in figures}
+    print(f"\n{population + ', truth':22}" + "".join(f"{truth[name]:15.4f}" for name in figures))
     for n_subjects in (12, 20, 40):
         rng = np.random.default_rng(n_subjects)
-        held = dict.fromkeys(FIGURES, 0)
+        held = dict.fromkeys(figures, 0)
         for repeat in range(repeats):
-            y_true, y_prob, groups = subjects(rng, n_subjects)
-            for name in FIGURES:
+            y_true, y_prob, groups = subjects(rng, n_subjects, **options)
+            for name in figures:
                 found = bootstrap_ci(name, y_true, y_prob=y_prob, groups=groups, seed=repeat)
                 held[name] += found.low <= truth[name] <= found.high
-        print(f"{n_subjects:3} subjects  " + "".join(f"{held[n] / repeats:15.3f}" for n in FIGURES), flush=True)
+        print(f"{n_subjects:13} subjects" + "".join(f"{held[n] / repeats:15.3f}" for n in figures), flush=True)
 
 
 def windows(rng: np.random.Generator, n: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -89,5 +97,12 @@ def sets(repeats: int) -> None:
 
 if __name__ == "__main__":
     n_repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    intervals(n_repeats)
-    sets(n_repeats)
+    chosen = sys.argv[2:] or FIGURES
+    print(
+        f"95 % intervals, {n_repeats} repeats: share that holds the truth\n{'':22}"
+        + "".join(f"{n:>15}" for n in chosen)
+    )
+    for each in POPULATIONS:
+        intervals(each, n_repeats, chosen)
+    if not sys.argv[2:]:
+        sets(n_repeats)

@@ -115,6 +115,7 @@ def main() -> None:
         ("transitions, dwell 150", truth),
         ("transitions, dwell 150, int32", truth.astype(np.int32)),
         ("transitions, dwell 5", sequence(dwell=5, classes=10, seed=2)),
+        ("transitions, dwell 5, int32", sequence(dwell=5, classes=10, seed=2).astype(np.int32)),
         ("transitions, no dwelling", np.random.default_rng(3).integers(0, 10, STEPS)),
     ):
         pairs = [

@@ -17,6 +17,7 @@ from conv2d.metrics import (
     time_budget,
     transition_matrix,
 )
+from conv2d.metrics._discrete import count_neighbours
 
 sequences = st.lists(st.lists(st.integers(-1, 3), min_size=1, max_size=20), min_size=1, max_size=4)
 
@@ -221,3 +222,14 @@ def test_nothing_labelled():
 def test_bad_input_is_told_apart(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+@pytest.mark.parametrize("size", [2, 16, 17, 256])
+def test_neighbours_are_counted_whatever_the_length(size):
+    rng = np.random.default_rng(size)
+    for length in (*range(14), 1001, 1002, 1003, 1004):
+        codes = rng.integers(0, size, size=length).astype(np.uint8)
+        expected = np.zeros((size, size), dtype=np.int64)
+        for before, after in pairwise(codes.tolist()):
+            expected[before, after] += 1
+        assert (count_neighbours(codes, size) == expected).all(), length

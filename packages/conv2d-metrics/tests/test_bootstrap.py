@@ -3,9 +3,12 @@ from __future__ import annotations
 import json
 import math
 from itertools import product
+from statistics import NormalDist
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conv2d.metrics import (
     Interval,
@@ -26,7 +29,10 @@ from conv2d.metrics import (
     smooth_ece,
 )
 from conv2d.metrics._inputs import grouped, scored
-from conv2d.metrics._statistics import FROM_PREDICTIONS, FROM_PROBABILITIES, multiplicities, named
+from conv2d.metrics._intervals import Resampling, student_quantile
+from conv2d.metrics._milder import milder_bins, milder_residuals
+from conv2d.metrics._scales import Scale
+from conv2d.metrics._statistics import FROM_PREDICTIONS, FROM_PROBABILITIES, multiplicities, named, recombined
 
 
 def subjects(seed: int = 0, n_subjects: int = 6, n_windows: int = 40, n_classes: int = 3):
@@ -62,32 +68,78 @@ ON_WINDOWS = {
 }
 
 
+ERRORS = ("ece", "mce", "rmsce", "classwise_ece", "smooth_ece")
+
+
 def test_every_named_figure_has_an_oracle():
     assert set(ON_WINDOWS) == {*FROM_PREDICTIONS, *FROM_PROBABILITIES}
+
+
+def range_of(name: str) -> tuple[float, float]:
+    low = -1.0 if name in ("mcc", "kappa") else 0.0
+    return low, {"nll": math.inf, "brier": 2.0, "motif_count": 3.0}.get(name, 1.0)
 
 
 @pytest.mark.parametrize("name", ON_WINDOWS)
 def test_sums_agree_with_resampling_the_windows(name):
     y_true, y_prob, groups = subjects()
     fast = bootstrap_ci(name, y_true, y_prob=y_prob, groups=groups, n_resamples=200)
-    slow = bootstrap_ci(ON_WINDOWS[name], y_true, y_prob=y_prob, groups=groups, n_resamples=200)
+    slow = bootstrap_ci(ON_WINDOWS[name], y_true, y_prob=y_prob, groups=groups, n_resamples=200, bounds=range_of(name))
     assert fast.value == ON_WINDOWS[name](y_true, y_prob)
-    # A name has a range, which a callable has not: no interval of an ECE begins below 0.
-    least = -1.0 if name in ("mcc", "kappa") else 0.0
-    assert (fast.low, fast.high) == pytest.approx((max(slow.low, least), slow.high), abs=1e-12)
-    assert fast.method == slow.method
+    assert fast.high == pytest.approx(slow.high, abs=1e-12)
+    if name in ERRORS:  # a callable has no gaps that could be made milder
+        assert (fast.method, slow.method) == ("inversion", "student-t")
+        assert 0 <= fast.low < fast.value
+    else:
+        assert fast.low == pytest.approx(slow.low, abs=1e-12)
+        assert fast.method == slow.method
     assert fast.low < fast.value < fast.high or name in ("coverage", "motif_count")  # all classes, on every resample
 
 
 def test_each_replicate_is_the_figure_of_the_drawn_subjects():
     y_true, y_prob, groups = subjects(1, n_subjects=3)
     sample = scored(y_true, y_prob)
-    by = grouped(groups, sample.kept)
-    replicates = named("ece", sample).resampled(by, 50, seed=4)
+    by, ece = grouped(groups, sample.kept), named("ece", sample)
+    replicates = ece.figure(recombined(ece.table(by), Resampling(50, 0.95, seed=4)))
     for times, value in zip(multiplicities(3, 50, seed=4), replicates, strict=True):
         assert times.sum() == 3
         rows = np.concatenate([np.tile(np.flatnonzero(groups == g), int(times[g])) for g in range(3)])
         assert value == pytest.approx(expected_calibration_error(y_true[rows], y_prob[rows]), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["ece", "rmsce", "classwise_ece", "smooth_ece"])
+def test_the_lower_end_of_a_calibration_error_is_where_its_test_turns(name):
+    """At the lower end the resamples of a milder population reach the value seen just as often as the tail says."""
+    y_true, y_prob, groups = subjects(8, n_subjects=12, n_windows=60)
+    y_prob = y_prob**4 / (y_prob**4).sum(axis=1, keepdims=True)  # far too sure
+    sample = scored(y_true, y_prob)
+    by, how, figure = grouped(groups, sample.kept), Resampling(300, 0.8, seed=0), named(name, sample)
+    found = figure.interval(by, how)
+    milder = milder_residuals if name == "smooth_ece" else milder_bins
+    seen, totals = figure.table()[0], recombined(figure.table(by), how)
+    tail = NormalDist().cdf(-math.sqrt(12 / 11) * student_quantile(0.9, 11))
+
+    def reaching(share: float) -> float:
+        return float((figure.figure(milder(totals, seen, share)) >= found.value).mean())
+
+    shares = np.arange(257) / 256
+    ends = np.array([float(figure.figure(milder(seen, seen, share))) for share in shares])
+    assert ends[-1] == pytest.approx(found.value, abs=1e-9)
+    share = shares[np.argmin(np.abs(ends - found.low))]
+    assert 0.1 < share < 0.9
+    # The smooth error's value is itself found to one part in a million; a resample may lie within that.
+    assert reaching(share) <= tail + 1 / 300
+    assert reaching(share + 1 / 256) > tail - 1 / 300
+
+
+def test_a_calibrated_model_is_not_called_miscalibrated():
+    """Percentiles of resamples of this class-wise ECE begin at three times its population value, 0.0056."""
+    rng = np.random.default_rng(0)
+    y_prob = rng.dirichlet(np.ones(4), size=900)
+    y_true = (rng.random(900)[:, None] > y_prob.cumsum(axis=1)).sum(axis=1).clip(0, 3)
+    groups = np.repeat(np.arange(15), 60)
+    for name in ERRORS:
+        assert bootstrap_ci(name, y_true, y_prob=y_prob, groups=groups).low == 0, name
 
 
 def test_two_subjects_against_full_enumeration():
@@ -95,15 +147,44 @@ def test_two_subjects_against_full_enumeration():
     y_true, y_pred, groups = [0, 0, 0, 0], [0, 1, 0, 0], ["a", "a", "b", "b"]
     ends = sorted({np.mean([(0.5, 1.0)[g] for g in drawn]) for drawn in product(range(2), repeat=2)})
     assert ends == [0.5, 0.75, 1.0]
-    result = bootstrap_ci("accuracy", y_true, y_pred=y_pred, groups=groups)
+    result = bootstrap_ci(accuracy, y_true, y_pred=y_pred, groups=groups)
     assert (result.low, result.value, result.high, result.n_groups) == (0.5, 0.75, 1.0, 2)
+    assert result.method == "percentile-t"
 
 
-def test_many_groups_are_summed_anew_with_the_same_result(monkeypatch):
+def test_students_interval_on_log_odds_by_hand():
+    """Three subjects with 6, 8 and 9 of 10 right: replicates, log-odds, two standard errors, t of 2 degrees."""
+    right = np.repeat([[6], [8], [9]], 1, axis=1)[:, 0]
+    y_pred = np.concatenate([np.arange(10) >= n for n in right]).astype(int)
+    found = bootstrap_ci("accuracy", np.zeros(30, dtype=int), y_pred=y_pred, groups=np.repeat([0, 1, 2], 10))
+    share = np.array([times @ right / 30 for times in multiplicities(3, 1000, seed=0)])
+    p = 23 / 30
+    on_scale, mapped = np.log(share / (1 - share)).std(), share.std() / (p * (1 - p))
+    reach = math.sqrt(3 / 2) * 4.302652729911275 * max(on_scale, mapped)
+    ends = [1 / (1 + math.exp(-(math.log(p / (1 - p)) + sign * reach))) for sign in (-1, 1)]
+    assert (found.low, found.high) == pytest.approx(ends, abs=1e-9)
+    assert found.method == "student-t"
+
+
+@given(st.floats(0.001, 0.999))
+def test_without_a_spread_both_ends_are_the_value(value):
+    for scale in (Scale(0.0, 1.0), Scale(-1.0, 1.0), Scale(0.0, math.inf)):
+        low, high = scale.interval(value, np.full(10, value), reach=2.0)
+        assert low <= value <= high
+        assert high - low < 1e-14
+
+
+def test_a_figure_on_the_end_of_its_range_takes_percentiles():
+    found = bootstrap_ci("accuracy", [0, 1, 1, 0], y_pred=[0, 1, 1, 0], groups=[0, 1, 2, 3])
+    assert (found.low, found.value, found.high, found.method) == (1.0, 1.0, 1.0, "percentile-t")
+
+
+@pytest.mark.parametrize("name", ["macro_f1", "nll", *ERRORS])
+def test_many_groups_are_summed_anew_with_the_same_result(name, monkeypatch):
     y_true, y_prob, groups = subjects(2)
-    held = bootstrap_ci("macro_f1", y_true, y_prob=y_prob, groups=groups, n_resamples=50)
+    held = bootstrap_ci(name, y_true, y_prob=y_prob, groups=groups, n_resamples=50)
     monkeypatch.setattr("conv2d.metrics._statistics._TABLE_LIMIT", 0)
-    anew = bootstrap_ci("macro_f1", y_true, y_prob=y_prob, groups=groups, n_resamples=50)
+    anew = bootstrap_ci(name, y_true, y_prob=y_prob, groups=groups, n_resamples=50)
     assert (held.low, held.high) == pytest.approx((anew.low, anew.high), abs=1e-12)
 
 
@@ -187,6 +268,8 @@ def test_interval_prints_as_people_write_it():
         (lambda: bootstrap_ci("accuracy", [0], y_pred=[0], groups=[1, 2]), ValueError, "groups: one per window, 1,"),
         (lambda: bootstrap_ci("accuracy", [0], y_pred=[0], groups=[1.5]), TypeError, "groups: must be integers or"),
         (lambda: bootstrap_ci("accuracy", [0], y_pred=[0], confidence=95), ValueError, "between 0 and 1, got 95"),
+        (lambda: bootstrap_ci("accuracy", [0], y_pred=[0], bounds=(0, 1)), ValueError, "bounds: are for callables"),
+        (lambda: bootstrap_ci(accuracy, [0], y_pred=[0], bounds=(1, 0)), ValueError, "bounds: a finite lower end"),
         (lambda: bootstrap_ci("accuracy", [0], y_pred=[0], n_resamples=0), ValueError, "n_resamples: .* at least 1"),
     ],
 )

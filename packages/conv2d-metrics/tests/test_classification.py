@@ -8,7 +8,16 @@ import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conv2d.metrics import accuracy, balanced_accuracy, classification_report, confusion_matrix, f1_score
+from conv2d.metrics import (
+    _confusion,
+    accuracy,
+    balanced_accuracy,
+    classification_report,
+    confusion_matrix,
+    f1_score,
+)
+from conv2d.metrics._inputs import predicted
+from conv2d.metrics._sums import confusion_sums
 
 peer: Any = sklearn.metrics
 unchecked_f1: Any = f1_score  # to pass what a type checker would refuse
@@ -107,3 +116,35 @@ def test_bad_input_is_told_apart(call, error, says):
 
 def test_a_prediction_for_an_ignored_window_may_be_anything():
     assert accuracy([0, -1], [0, -7]) == 1.0
+
+
+@pytest.mark.parametrize("block", [1, 3, 65536])
+def test_counting_in_blocks_agrees_with_counting_at_once(block, monkeypatch):
+    """Whatever the integer type, with ignored windows, classes that first come late, and input to be refused."""
+    monkeypatch.setattr(_confusion, "_BLOCK", block)
+    rng = np.random.default_rng(block)
+    outcomes = set()
+    for _ in range(400):
+        n, types = rng.integers(1, 12), rng.choice(["i1", "i2", "i4", "i8", "u1", "u8"], size=2)
+        least = [0 if kind[0] == "u" else rng.integers(low, 1) for kind, low in zip(types, (-2, -1), strict=True)]
+        y_true, y_pred = (
+            rng.integers(low, rng.integers(1, 8), size=n).astype(kind) for low, kind in zip(least, types, strict=True)
+        )
+        n_classes = None if rng.random() < 0.5 else int(rng.integers(0, 9))
+        try:
+            sample = predicted(y_true, y_pred, n_classes)
+            table = confusion_sums(sample.y_true, sample.y_pred, sample.n_classes)[0]
+        except ValueError:
+            table = None
+        found = _confusion.counted(y_true, y_pred, n_classes)
+        outcomes.add((table is None, found is None))
+        if found is not None:
+            assert table is not None
+            assert found.tolist() == table.tolist()
+    assert outcomes == {(False, False), (True, True)}  # the fast way refuses what is to be refused, and nothing else
+
+
+def test_more_classes_than_a_byte_names_are_counted_too():
+    y_true, y_pred = np.arange(300), np.arange(300)[::-1]
+    assert confusion_matrix(y_true, y_pred).shape == (300, 300)
+    assert accuracy(y_true, y_true) == 1.0

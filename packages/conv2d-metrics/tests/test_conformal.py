@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conv2d.metrics import PredictionSets, SplitConformal, coverage_report
-from conv2d.metrics._conformal_quantiles import balanced_quantile, conformal_quantile
+from conv2d.metrics._conformal_quantiles import balanced_quantile, conformal_quantile, order_statistic
 from conv2d.metrics._inputs import Groups
 from conv2d.metrics._nonconformity import Score
 
@@ -211,3 +211,34 @@ unchecked: Any = SplitConformal  # to pass what a type checker would refuse
 def test_bad_input_is_told_apart(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+@pytest.mark.parametrize("kind", ["even", "tied", "sorted", "one value", "adversarial"])
+def test_the_order_statistic_of_many_values_is_that_of_all(kind):
+    rng = np.random.default_rng(0)
+    values = rng.random(70_000)
+    if kind == "tied":
+        values = rng.integers(0, 5, size=70_000) / 4
+    elif kind == "sorted":
+        values.sort()
+    elif kind == "one value":
+        values[:] = 0.5
+    elif kind == "adversarial":  # the sample sees nothing but ones
+        values[:: len(values) // 4096] = 1.0
+    ordered = np.sort(values)
+    for k in (1, 2, 35_000, 63_001, 69_999, 70_000):
+        assert order_statistic(values, k) == ordered[k - 1]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_lac_compares_probabilities_as_it_would_scores(dtype):
+    """On limits that are scores themselves, and the floats next to them."""
+    rng = np.random.default_rng(1)
+    prob = np.concatenate([rng.random(300), rng.random(300) ** 9, [0, 1, 1e-300, 2**-53, 2**-54, 0.5, 0.1]])
+    prob = prob.astype(dtype)[:, None]
+    scores = 1.0 - prob.astype(np.float64)
+    limits = [*scores[::20, 0], 0.0, 1.0, -1e-9, -0.0, 2.0, math.inf]
+    for near in limits:
+        for limit in (near, np.nextafter(near, -1), np.nextafter(near, 2)):
+            found = Score("lac", 0.01, 1).sets(prob, np.array(limit))
+            assert (found == (scores <= limit)).all(), limit

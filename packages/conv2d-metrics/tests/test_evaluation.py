@@ -19,6 +19,7 @@ from conv2d.metrics import (
     reliability_figure,
 )
 from conv2d.metrics._html import wilson
+from conv2d.metrics._svg import forest
 
 NAMES = ["rest", "walk & trot", "<b>shake</b>"]
 
@@ -76,7 +77,7 @@ def test_the_report_is_whole_and_needs_nothing_else():
         assert text in page.text, text
     for name, found in result.figures.items():
         assert name in page.text
-        assert f"{found.value:.4g}" in page.text
+        assert (f"{found.value:g}" if name == "motif_count" else f"{found.value:.4f}") in page.text
     counts = result.per_class.confusion
     assert all(f">{count}</td>" in html for count in counts.ravel())
 
@@ -143,3 +144,22 @@ def test_the_figure_shows_what_was_counted():
     assert [bar.get_height() for bar in lower.patches] == diagram.counts.tolist()
     assert upper.get_title() == "dogs"
     assert re.match(r"ECE 0\.\d{3}", reliability_figure(diagram).axes[0].get_title())
+
+
+def test_long_names_are_cut_and_stand_on_end_and_a_small_report_counts_in_the_singular():
+    names = ["lying down", "trotting uphill while the handler walks beside the dog"]
+    html = evaluate([0, 1, 1], [0, 1, 0], groups=["a dog"] * 3, label_names=names).to_html()
+    assert "<th><span>lying down</span></th><th><span>trotting uphill … beside the dog</span></th>" in html
+    assert "3 labelled windows of 1 subject; 0 windows without a label left out." in html
+    upright = evaluate([0, 1, 1], [0, 1, 0], groups=["a dog"] * 3, label_names=["lie", "trot"]).to_html()
+    assert "<th>lie</th><th>trot</th>" in upright
+
+
+def test_the_axis_of_the_forest_begins_below_all_that_is_shown():
+    high, low = np.array([0.99]), np.array([0.96])
+    drawing = forest(["ada"], np.array([0.98]), low, high, (0.97, 0.83, 0.99))
+    assert ">0.8<" in drawing
+    assert ">0.7<" not in drawing
+    wide = forest(["ada"], np.array([0.2]), np.array([0.1]), np.array([0.4]), (0.97, 0.83, 0.99))
+    assert ">0.2<" in wide
+    assert ">1<" in wide

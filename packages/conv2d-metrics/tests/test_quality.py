@@ -92,3 +92,11 @@ def test_integers_are_judged_too_and_empty_channels_are_told():
 def test_bad_input_is_told_apart(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+def test_no_samples_have_no_faults_and_no_median():
+    report = quality_report(np.empty((0, 2)))
+    assert report.n_samples == 0
+    told = report.to_dict()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert np.isnan(report.median).all()

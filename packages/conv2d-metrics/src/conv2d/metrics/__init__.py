@@ -11,6 +11,7 @@ from ._behaviour import DwellTimes, Survival, Transitions, dwell_times, transiti
 from ._bootstrap import bootstrap_ci
 from ._boundaries import SegmentTiming, boundary_f1, boundary_matches, segment_timing
 from ._calibration import Reliability, calibration_error, classwise_ece, expected_calibration_error, reliability
+from ._circular import CircularStatistics, StatePhase, circular_statistics, state_phase_information
 from ._classification import (
     ClassificationReport,
     accuracy,
@@ -29,18 +30,10 @@ from ._evaluation import Evaluation, SubjectScore, Timeline, evaluate, evaluate_
 from ._gates import Gate, GateResult, GateVerdict, check_gates
 from ._information import Information, entropy_rate, mutual_information, transfer_entropy
 from ._intervals import Interval
-from ._lagged import LagProfile, WindowedCorrelation, cross_correlation, lagged_kappa, windowed_cross_correlation
+from ._lagged import LagProfile, cross_correlation, lagged_kappa
 from ._losses import BrierDecomposition, brier_decomposition, brier_score, nll
 from ._operations import OperationScore, anticipation_accuracy, operation_accuracy, operation_tiou
-from ._phase import (
-    CircularStatistics,
-    PhaseLocking,
-    StatePhase,
-    circular_statistics,
-    instantaneous_phase,
-    phase_locking,
-    state_phase_information,
-)
+from ._phase import PhaseLocking, instantaneous_phase, phase_locking
 from ._plots import reliability_figure
 from ._probability_scaling import IsotonicScaling, VennAbers
 from ._quality import QualityReport, quality_report
@@ -64,6 +57,7 @@ from ._temperature import TemperatureScaler, TemperatureScaling, softmax
 from ._uncertainty import EntropyDecomposition, entropy_decomposition, predictive_entropy
 from ._vector_scaling import VectorScaling
 from ._ward import WardFrames, ward_frames
+from ._windowed_correlation import WindowedCorrelation, windowed_cross_correlation
 from ._windows import Windowed, dynamic_windows, sliding_windows, windowed
 from .core import Metrics, MetricsCalculator
 

@@ -15,7 +15,7 @@ from ._classification import Classes, ClassificationReport, names_of, report_of
 from ._exact import ExactSums
 from ._inputs import FloatArray, Groups, IntArray, Predicted, Scored, choice, grouped, predicted, scored, whole
 from ._intervals import Interval, Resampling
-from ._statistics import FIGURES, statistic_of_sums
+from ._statistics import FIGURES, interval_of_sums
 from ._sums import log_loss, squared_loss
 from .core import Metrics, figures_of
 
@@ -217,7 +217,8 @@ class MetricAccumulator:
             raise ValueError("groups: an interval needs the subject of every window in every batch.")
         name, _ = FIGURES[statistic]
         sums = np.stack([self._of(name, key) for key in keys]) if keys else np.empty((0, *self._shapes[name]))
-        return statistic_of_sums(statistic, sums, self._total(name), Resampling(n_resamples, confidence, seed))
+        how = Resampling(n_resamples, confidence, seed)
+        return interval_of_sums(statistic, sums, self._total(name), self._settings[0], how)
 
     def _count_probabilities(self, sample: Scored, by: Groups | None, closed: Closed) -> None:
         correct = (sample.y_pred == sample.y_true).astype(np.float64)

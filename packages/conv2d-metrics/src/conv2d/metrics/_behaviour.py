@@ -99,7 +99,7 @@ def transition_matrix(labels: LabelSequences, *, n_classes: int | None = None) -
             steps = np.insert(steps, offset[1:-1], IGNORE)  # nothing is counted across an ignored step
         codes = steps.astype(np.uint8)
         codes += np.uint8(1)  # −1 has become 255, and becomes 0
-        return Transitions(count_neighbours(codes)[1 : k + 1, 1 : k + 1].copy())
+        return Transitions(count_neighbours(codes, k + 1)[1:, 1:].copy())
     found = runs_of(steps, offset)
     label = found.label
     linked = ~found.opens[1:]

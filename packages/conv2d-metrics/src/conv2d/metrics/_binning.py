@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,14 @@ _NEAR = 1e-9
 """In bins: far more than the rounding of a product or an edge, far less than the distance of two edges."""
 
 
+@cache
+def _uniform(n_bins: int) -> FloatArray:
+    """Edges of equal width, one array for all that ask, not to be written to."""
+    levels = np.linspace(0.0, 1.0, n_bins + 1)
+    levels.setflags(write=False)
+    return levels
+
+
 def bin_edges(values: FloatArray, n_bins: int, scheme: Scheme) -> FloatArray:
     """Edges ``(B + 1,)`` of equal width on [0, 1], or of equal mass.
 
@@ -24,7 +33,7 @@ def bin_edges(values: FloatArray, n_bins: int, scheme: Scheme) -> FloatArray:
     """
     whole("n_bins", n_bins, 1)
     choice("scheme", scheme, ("uniform", "quantile"))
-    levels = np.linspace(0.0, 1.0, n_bins + 1)
+    levels = _uniform(n_bins)
     if scheme == "uniform" or not values.size:
         return levels
     edges = np.unique(np.quantile(values, levels))
@@ -41,7 +50,7 @@ def bin_index(values: FloatArray, edges: FloatArray, closed: Closed) -> IntArray
     choice("closed", closed, ("right", "left"))
     inner, n_bins = edges[1:-1], len(edges) - 1
     side = "left" if closed == "right" else "right"
-    if not np.array_equal(edges, np.linspace(0.0, 1.0, n_bins + 1)):
+    if edges is not _uniform(n_bins) and not np.array_equal(edges, _uniform(n_bins)):
         return np.searchsorted(inner, values, side=side).astype(np.int64, copy=False)
     index = np.empty(len(values), dtype=np.int64)
     for start in range(0, len(values), BLOCK):

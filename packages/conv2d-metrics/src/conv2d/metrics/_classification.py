@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _sums
+from ._confusion import counted
 from ._inputs import FloatArray, IntArray, choice, predicted
 from ._results import record
 
@@ -302,5 +303,8 @@ def weighted_confusion(
     sample_weight: npt.ArrayLike | None = None,
 ) -> FloatArray:
     """Confusion sums ``(K, K)`` in float64."""
+    table = None if sample_weight is not None else counted(y_true, y_pred, n_classes)
+    if table is not None:
+        return table
     sample = predicted(y_true, y_pred, n_classes, sample_weight)
     return _sums.confusion_sums(sample.y_true, sample.y_pred, sample.n_classes, weight=sample.weight)[0]

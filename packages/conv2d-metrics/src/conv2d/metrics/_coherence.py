@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ._inputs import FloatArray, duration, whole
-from ._lagged import signal_pair
 from ._results import record
+from ._shifts import signal_pair
 from ._untyped import scipy
 
 

@@ -24,6 +24,7 @@ from ._inputs import (
     scored,
 )
 from ._nonconformity import Method, Score
+from ._results import record
 
 Within = Literal["all", "class", "group", "balanced", "block"]
 
@@ -52,6 +53,10 @@ class PredictionSets:
     def sizes(self) -> IntArray:
         """Number of classes in each set ``(...)``."""
         return self.sets.sum(axis=-1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write `sets`, `sizes` and `alpha`, JSON-safe."""
+        return record({"sets": self.sets, "sizes": self.sizes, "alpha": self.alpha})
 
 
 class SplitConformal:

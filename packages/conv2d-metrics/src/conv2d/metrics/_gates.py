@@ -60,6 +60,10 @@ class Gate:
         if not math.isfinite(self.limit):
             raise ValueError(f"limit: must be finite, got {self.limit} for {self.name!r}.")
 
+    def to_dict(self) -> dict[str, Any]:
+        """Write the fields, JSON-safe: ``Gate(**fields)`` makes the gate again."""
+        return record(vars(self))
+
     def __str__(self) -> str:
         at = "" if self.at == "value" else f" ({self.at})"
         return f"{self.name}{at} {self.comparison} {self.limit:g}"
@@ -89,6 +93,10 @@ class GateResult:
     passed: bool
     reason: str = ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Write the gate's fields, the figure and the verdict, JSON-safe: null beside a ``reason``."""
+        return record({**self.gate.to_dict(), "figure": self.figure, "passed": self.passed}, self.reason)
+
 
 @dataclass(frozen=True)
 class GateVerdict:
@@ -113,8 +121,7 @@ class GateVerdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Write the verdict, JSON-safe; a figure that is missing or not finite is null beside a ``reason``."""
-        rows = [record({**vars(r.gate), "figure": r.figure, "passed": r.passed}, r.reason) for r in self.results]
-        return {"passed": self.passed, "gates": rows}
+        return {"passed": self.passed, "gates": [result.to_dict() for result in self.results]}
 
 
 def check_gates(gates: Sequence[Gate], figures: Mapping[str, float | Interval]) -> GateVerdict:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._discrete import Correction, Counts, Table, coded
-from ._inputs import BoolArray, FloatArray, IntArray, choice, class_labels, whole
+from ._inputs import BoolArray, FloatArray, IntArray, choice, class_labels, rectangular, whole
 from ._ksg import ksg, standardised
 from ._results import record
 from ._sequences import LabelSequences, runs
@@ -349,9 +349,9 @@ def _leading(lead: npt.NDArray[Any], late: npt.NDArray[Any], lag: int) -> tuple[
 
 
 def _column(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
-    array = np.asarray(values)
-    if array.dtype.kind != "f":
-        array = class_labels(name, array)
+    array = rectangular(name, values)
+    if array.dtype.kind != "f" or (not array.size and not isinstance(values, np.ndarray)):
+        array = class_labels(name, values)
         if array.ndim != 1:
             raise ValueError(f"{name}: classes must be (T,), got shape {array.shape}.")
         return array[:, None]
@@ -360,4 +360,4 @@ def _column(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
     finite: BoolArray = np.isfinite(array)
     if not finite.all():
         raise ValueError(f"{name}: {(~finite).sum()} values are not finite; leave those steps out of both sequences.")
-    return array.reshape(len(array), -1).astype(np.float64)
+    return (array[:, None] if array.ndim == 1 else array).astype(np.float64)

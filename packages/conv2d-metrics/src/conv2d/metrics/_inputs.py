@@ -27,6 +27,7 @@ __all__ = [
     "integers",
     "labelled_weights",
     "predicted",
+    "rectangular",
     "scored",
     "whole",
 ]
@@ -84,9 +85,22 @@ def integers(name: str, values: npt.ArrayLike) -> IntArray:
     return signed(name, values).astype(np.int64, copy=False)
 
 
+def rectangular(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Take values as an array; rows of different lengths make none."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(
+            f"{name}: must be an array, whose rows are of one length, and these are not. Pad the short ones, labelled "
+            "−1, or call once for each."
+        ) from error
+
+
 def signed(name: str, values: npt.ArrayLike) -> npt.NDArray[np.signedinteger[Any]]:
     """Take integer ``values`` as they are, unsigned ones as int64; anything else is refused, never rounded."""
-    array = np.asarray(values)
+    array = rectangular(name, values)
+    if not array.size and not isinstance(values, np.ndarray):
+        return np.zeros(array.shape, dtype=np.int64)  # an empty list says nothing of its type
     if array.dtype.kind not in "iu":
         raise TypeError(
             f"{name}: class indices must be integers, got dtype {array.dtype}. "
@@ -110,9 +124,12 @@ def check_labels(name: str, array: npt.NDArray[np.signedinteger[Any]]) -> None:
 
 def floats(name: str, values: npt.ArrayLike) -> Probabilities:
     """Take a float32 or float64 array; other types are refused, never cast."""
-    array = np.asarray(values)
+    array = rectangular(name, values)
     if array.dtype.name not in ("float32", "float64"):
-        raise TypeError(f"{name}: must be float32 or float64, got dtype {array.dtype}.")
+        raise TypeError(
+            f"{name}: must be float32 or float64, got dtype {array.dtype}. Nothing is cast in silence: use "
+            "astype(np.float32) or astype(np.float64)."
+        )
     return array
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ._inputs import FloatArray, whole
 from ._results import record
+from ._scales import Scale
 
 _UNBIASED = 0.1
 """Up to this share of its standard error a figure's bootstrap bias is that of the draws: 3/√1000."""
@@ -31,7 +32,8 @@ class Interval:
     confidence : float
     n_groups, n_resamples : int
     method : str
-        ``percentile-t`` or ``jackknife-t``, see `bootstrap_ci`; empty when there is no interval.
+        ``student-t``, ``inversion``, ``percentile-t`` or ``jackknife-t``, see `bootstrap_ci`; empty when there is no
+        interval.
     unit : str
         What was resampled: ``subject``, ``block`` or ``frame``.
     reason : str
@@ -49,7 +51,7 @@ class Interval:
     confidence: float
     n_groups: int
     n_resamples: int
-    method: str = "percentile-t"
+    method: str = "student-t"
     unit: str = "subject"
     reason: str = ""
 
@@ -83,12 +85,24 @@ class Resampling:
         value: float,
         replicates: FloatArray,
         n_groups: int,
+        scale: Scale | None,
+        *,
         leave_one_out: Callable[[], FloatArray],
-        bounds: tuple[float, float] = (-math.inf, math.inf),
+        least: Callable[[float], float] | None = None,
     ) -> Interval:
         """Make the interval of the replicates, or say why there is none.
 
-        ``leave_one_out`` gives the figure without each group in turn ``(G,)``; it is asked for when needed.
+        Parameters
+        ----------
+        value : float
+        replicates : ndarray of float64, shape (R,)
+        n_groups : int
+        scale : Scale or None
+            The range of the figure, if it is known.
+        leave_one_out : callable
+            Gives the figure without each group in turn ``(G,)``; asked for when needed.
+        least : callable, optional
+            Gives the lower end that leaves this tail below it, for a figure that scatter can only raise.
         """
         undefined = int(np.isnan(replicates).sum())
         low = high = math.nan
@@ -102,8 +116,20 @@ class Resampling:
         elif undefined:
             reasons.append(f"undefined on {undefined} of {self.n_resamples} resamples")
         else:
-            method, (low, high) = self._ends(value, replicates, n_groups, leave_one_out)
-            low, high = max(low, bounds[0]), min(high, bounds[1])
+            # The spread of resamples lacks the factor √(G/(G − 1)), and its size is estimated: Student's tails.
+            quantile, widen = student_quantile((1 + self.confidence) / 2, n_groups - 1), _widen(n_groups)
+            finite = bool(np.isfinite(replicates).all()) and math.isfinite(value)
+            if scale is not None and finite and scale.holds(value):
+                method = "student-t"
+                low, high = scale.interval(value, replicates, widen * quantile)
+                if least is not None:
+                    method, low = "inversion", least(NormalDist().cdf(-widen * quantile))
+            else:
+                found = (
+                    self._jackknife(value, replicates, n_groups, leave_one_out) if finite and scale is None else None
+                )
+                method = "jackknife-t" if found else "percentile-t"
+                low, high = found or _percentiles(replicates, NormalDist().cdf(-widen * quantile))
         if any(math.isinf(number) for number in (value, low, high)):
             reasons.append("infinite, as the NLL is when a true class has probability 0")
         return Interval(
@@ -118,26 +144,31 @@ class Resampling:
             reason="; ".join(reasons),
         )
 
-    def _ends(
+    def _jackknife(
         self, value: float, replicates: FloatArray, n_groups: int, leave_one_out: Callable[[], FloatArray]
-    ) -> tuple[str, tuple[float, float]]:
-        quantile = student_quantile((1 + self.confidence) / 2, n_groups - 1)
-        widen = math.sqrt(n_groups / (n_groups - 1))
-        if np.isfinite(replicates).all() and math.isfinite(value):
-            bias, spread = float(replicates.mean()) - value, float(replicates.std())
-            if abs(bias) > _UNBIASED * spread:
-                error = widen * spread
-                if n_groups <= self.n_resamples:
-                    without = leave_one_out()
-                    error = math.sqrt((n_groups - 1) * float(without.var()))
-                if math.isfinite(error):
-                    reach = quantile * error
-                    return "jackknife-t", (value - max(bias, 0.0) - reach, value - min(bias, 0.0) + reach)
-        # Order statistics, not interpolation, which turns infinite replicates into NaN. The tail holds as many
-        # replicates on either side, so the interval is symmetric in rank.
-        tail = math.floor(NormalDist().cdf(-widen * quantile) * len(replicates) + 1e-9)
-        ordered = np.sort(replicates)
-        return "percentile-t", (float(ordered[tail]), float(ordered[-1 - tail]))
+    ) -> tuple[float, float] | None:
+        """Make the interval of a figure that resampling biases, longer by that bias; None if it does not."""
+        bias, spread = float(replicates.mean()) - value, float(replicates.std())
+        if abs(bias) <= _UNBIASED * spread:
+            return None
+        error = _widen(n_groups) * spread
+        if n_groups <= self.n_resamples:
+            error = math.sqrt((n_groups - 1) * float(leave_one_out().var()))
+        if not math.isfinite(error):
+            return None
+        reach = student_quantile((1 + self.confidence) / 2, n_groups - 1) * error
+        return value - max(bias, 0.0) - reach, value - min(bias, 0.0) + reach
+
+
+def _widen(n_groups: int) -> float:
+    return math.sqrt(n_groups / (n_groups - 1))
+
+
+def _percentiles(replicates: FloatArray, tail: float) -> tuple[float, float]:
+    """Take order statistics, not interpolations, which turn infinite replicates into NaN; as many on either side."""
+    outside = math.floor(tail * len(replicates) + 1e-9)
+    ordered = np.sort(replicates)
+    return float(ordered[outside]), float(ordered[-1 - outside])
 
 
 @cache

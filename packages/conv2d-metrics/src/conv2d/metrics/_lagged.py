@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ._discrete import Cells, Coded, coded, count_pairs
-from ._inputs import FloatArray, IntArray, choice, class_labels, whole
+from ._inputs import FloatArray, IntArray, choice, class_labels
 from ._results import record
+from ._shifts import check_lags, pearson, shifted, signal_pair, size_of, stretch_sums
 from ._significance import SurrogateKind, p_value, surrogates_of
 from ._untyped import scipy
 
@@ -68,54 +69,6 @@ class LagProfile:
         return record(fields, self.reason or ("" if self.n_surrogates else "p: no surrogates"))
 
 
-@dataclass(frozen=True)
-class WindowedCorrelation:
-    """Correlation at each lag in each window.
-
-    Attributes
-    ----------
-    start : ndarray of int64, shape (W,)
-        First step of each window of x.
-    window : int
-        Steps of a window.
-    lag : ndarray of int64, shape (L,)
-        Steps that x leads by.
-    value : ndarray of float64, shape (W, L)
-        Between x in the window and y in the window moved by the lag; NaN where that reaches beyond the recording, or
-        one of them is constant.
-    p : ndarray of float64, shape (W,)
-        As in `LagProfile`, window by window; NaN without surrogates. `adjust_p_values` pays for the many windows.
-
-    Examples
-    --------
-    >>> x = np.random.default_rng(0).normal(size=220)
-    >>> windowed_cross_correlation(x[2:], x[:-2], window=50, hop=50, max_lag=4).peak_lag
-    array([2, 2, 2, 2])
-    """
-
-    start: IntArray
-    window: int
-    lag: IntArray
-    value: FloatArray
-    p: FloatArray
-
-    @property
-    def peak_lag(self) -> IntArray:
-        """The lag of the largest |value| of each window ``(W,)``; the first lag where all are undefined."""
-        return self.lag[_size(self.value).argmax(axis=1)]
-
-    @property
-    def peak(self) -> FloatArray:
-        """The value at `peak_lag` ``(W,)``; NaN where all are undefined."""
-        return np.take_along_axis(self.value, _size(self.value).argmax(axis=1)[:, None], axis=1)[:, 0]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Write the fields and the peaks, JSON-safe."""
-        fields = {**vars(self), "peak_lag": self.peak_lag, "peak": self.peak}
-        undefined = bool(np.isnan(self.value).any() or np.isnan(self.p).any())
-        return record(fields, "null beyond the recording, in constant windows, and p without surrogates" * undefined)
-
-
 def cross_correlation(
     x: npt.ArrayLike,
     y: npt.ArrayLike,
@@ -158,7 +111,7 @@ def cross_correlation(
     7
     """
     one, other = signal_pair(x, y)
-    _check_lags(len(one), max_lag)
+    check_lags(len(one), max_lag)
     choice("normalise", normalise, ("overlap", "global"))
     one, other = one - one.mean(), other - other.mean()
     lag = np.arange(-max_lag, max_lag + 1)
@@ -167,66 +120,6 @@ def cross_correlation(
     null = np.array([_largest(_correlation(turned, other, lag, normalise)) for turned in again])
     reason = "one of the sequences is constant" if np.isnan(value).any() else ""
     return LagProfile(lag, value, len(one) - np.abs(lag), p_value(_largest(value), null), len(null), reason)
-
-
-def windowed_cross_correlation(
-    x: npt.ArrayLike,
-    y: npt.ArrayLike,
-    *,
-    window: int,
-    hop: int,
-    max_lag: int,
-    surrogates: int = 0,
-    kind: SurrogateKind = "circular",
-    block: int | None = None,
-    seed: int = 0,
-) -> WindowedCorrelation:
-    """Correlate two continuous sequences at every lag within windows: who leads, and when.
-
-    Parameters
-    ----------
-    x, y : array_like of float, shape (T,)
-        Finite values.
-    window, hop : int
-        Steps of a window, at least 3, and from one to the next. The window of y is moved, not cut, so each value is of
-        as many steps.
-    max_lag, surrogates, kind, block, seed
-        As in `cross_correlation`.
-
-    Returns
-    -------
-    WindowedCorrelation
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `cross_correlation`; a window longer than the sequences.
-
-    References
-    ----------
-    S. Boker et al., "Windowed cross-correlation and peak picking for the analysis of variability in the association
-    between behavioral time series", Psychological Methods 7, 2002.
-
-    Examples
-    --------
-    >>> x = np.sin(np.arange(100) / 4.0)
-    >>> windowed_cross_correlation(x, x, window=40, hop=20, max_lag=1).value.shape
-    (4, 3)
-    """
-    one, other = signal_pair(x, y)
-    _check_lags(len(one), max_lag)
-    whole("window", window, 3)
-    whole("hop", hop, 1)
-    if window > len(one):
-        raise ValueError(f"window={window}: longer than the sequences ({len(one)} steps).")
-    one, other = one - one.mean(), other - other.mean()
-    start, lag = np.arange(0, len(one) - window + 1, hop), np.arange(-max_lag, max_lag + 1)
-    value = _windowed(one, other, start, window, lag)
-    again = surrogates_of(one, surrogates, kind, seed, block=block)
-    null = np.array([_size(_windowed(turned, other, start, window, lag)).max(axis=1) for turned in again])
-    highest = _size(value).max(axis=1)
-    p = [p_value(float(high), null[:, w] if len(null) else null) for w, high in enumerate(highest)]
-    return WindowedCorrelation(start, window, lag, value, np.where(highest >= 0, p, np.nan))
 
 
 def lagged_kappa(
@@ -271,7 +164,7 @@ def lagged_kappa(
     one, other = class_labels("x", x), class_labels("y", y)
     if one.ndim != 1 or one.shape != other.shape:
         raise ValueError(f"y: must be (T,) like x {one.shape}, got {other.shape}.")
-    _check_lags(len(one), max_lag)
+    check_lags(len(one), max_lag)
     both = coded(np.concatenate([one, other]))  # one code for both, so that equal codes are equal classes
     first, second = Coded(both.code[: len(one)], both.size), Coded(both.code[len(one) :], both.size)
     lag = np.arange(-max_lag, max_lag + 1)
@@ -285,7 +178,7 @@ def lagged_kappa(
 def _kappas(first: Cells, second: Coded, lag: IntArray) -> tuple[FloatArray, IntArray]:
     value, pairs, size = np.full(len(lag), np.nan), np.zeros(len(lag), dtype=np.int64), second.size
     for i, by in enumerate(lag.tolist()):
-        one, other = _shifted(first, second.code, by)
+        one, other = shifted(first, second.code, by)
         table = count_pairs(one, other, size)
         n = int(table.sum())
         if not n:
@@ -305,84 +198,22 @@ def _correlation(x: FloatArray, y: FloatArray, lag: IntArray, normalise: Normali
     count = n - np.abs(lag)
     # The steps of x that overlap at a lag end earlier when x leads, and those of y begin later.
     x_from, y_from = np.maximum(0, -lag), np.maximum(0, lag)
-    (sx, sxx), (sy, syy) = ((_sums(v, at, count), _sums(v * v, at, count)) for v, at in ((x, x_from), (y, y_from)))
-    return _pearson(product, sx, sxx, sy, syy, count)
+    (sx, sxx), (sy, syy) = (
+        (stretch_sums(v, at, count), stretch_sums(v * v, at, count)) for v, at in ((x, x_from), (y, y_from))
+    )
+    return pearson(product, sx, sxx, sy, syy, count)
 
 
 def _products(x: FloatArray, y: FloatArray, most: int) -> FloatArray:
     """Σ x(t) y(t + lag) for lags −most … most."""
     if most <= 32:  # a few dot products beat a transform
-        pairs = (_shifted(x, y, by) for by in range(-most, most + 1))
+        pairs = (shifted(x, y, by) for by in range(-most, most + 1))
         return np.array([one @ other for one, other in pairs])
     middle = len(x) - 1
     whole_range = cast(FloatArray, scipy("signal").correlate(y, x, method="auto"))
     return whole_range[middle - most : middle + most + 1]
 
 
-def _windowed(x: FloatArray, y: FloatArray, start: IntArray, window: int, lag: IntArray) -> FloatArray:
-    out = np.full((len(start), len(lag)), np.nan)
-    of_x = _sums(x, start, window), _sums(x * x, start, window)
-    for j, by in enumerate(lag.tolist()):
-        inside = np.flatnonzero((start + by >= 0) & (start + by + window <= len(y)))
-        at = start[inside]
-        one, other = _shifted(x, y, by)
-        product = _sums(one * other, at + min(by, 0), window)
-        of_y = _sums(y, at + by, window), _sums(y * y, at + by, window)
-        out[inside, j] = _pearson(product, of_x[0][inside], of_x[1][inside], *of_y, window)
-    return out
-
-
-def _pearson(
-    product: FloatArray, sx: FloatArray, sxx: FloatArray, sy: FloatArray, syy: FloatArray, count: IntArray | int
-) -> FloatArray:
-    vx, vy = sxx - sx * sx / count, syy - sy * sy / count
-    # A variance that is nothing but the rounding of the sums is 0.
-    varies = (vx > 1e-13 * sxx.max(initial=0.0)) & (vy > 1e-13 * syy.max(initial=0.0))
-    scale = np.sqrt(np.where(varies, vx * vy, 1.0))
-    return np.where(varies, np.clip((product - sx * sy / count) / scale, -1, 1), np.nan)
-
-
-def _sums(values: FloatArray, start: IntArray, length: IntArray | int) -> FloatArray:
-    """Sum stretches of a sequence."""
-    total = np.concatenate([[0.0], np.cumsum(values)])
-    return total[start + length] - total[start]
-
-
-def _shifted(x: Any, y: Any, lag: int) -> tuple[Any, Any]:
-    """x(t) and y(t + lag) where both exist."""
-    n = len(x)
-    return (x[: n - lag], y[lag:]) if lag >= 0 else (x[-lag:], y[: n + lag])
-
-
-def _size(value: FloatArray) -> FloatArray:
-    return np.where(np.isnan(value), -1.0, np.abs(value))
-
-
 def _largest(value: FloatArray) -> float:
-    high = float(_size(value).max())
+    high = float(size_of(value).max())
     return high if high >= 0 else np.nan
-
-
-def signal_pair(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Take two finite signals of one length."""
-    one, other = _signal("x", x), _signal("y", y)
-    if len(one) != len(other):
-        raise ValueError(f"y: must be as long as x ({len(one)} steps), got {len(other)}.")
-    return one, other
-
-
-def _signal(name: str, values: npt.ArrayLike) -> FloatArray:
-    array = np.asarray(values)
-    if array.dtype.kind != "f":
-        raise TypeError(
-            f"{name}: must be continuous values (floats), got dtype {array.dtype}; for classes, lagged_kappa."
-        )
-    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
-        raise ValueError(f"{name}: must be finite values (T,), got shape {array.shape} or NaN among them.")
-    return array.astype(np.float64)
-
-
-def _check_lags(n: int, max_lag: int) -> None:
-    whole("max_lag", max_lag, 0)
-    if max_lag > n - 2:
-        raise ValueError(f"max_lag={max_lag}: leaves fewer than 2 steps of a sequence of {n}.")

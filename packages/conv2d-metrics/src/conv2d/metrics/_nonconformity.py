@@ -7,7 +7,7 @@ set is the classes at least as probable as the last one added, so rows are sorte
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
@@ -50,6 +50,7 @@ class Score:
         ``limit`` is of shape (), (N, 1) or (1, K).
         """
         sets = np.empty(prob.shape, dtype=np.bool_)
+        least = _least_probable(float(limit), prob.dtype) if self.method == "lac" and not limit.ndim else 0.0
         by_class, by_row = limit.ndim == 2 and limit.shape[0] == 1, limit.ndim == 2 and limit.shape[1] == 1
         for start in range(0, len(prob), BLOCK):
             rows = slice(start, start + BLOCK)
@@ -57,7 +58,10 @@ class Score:
             # One row with K limits and K rows with one: a single row of a single class is both, and either way is right.
             bound = limit[rows] if by_row and not by_class else limit
             if self.method == "lac":
-                np.less_equal(np.subtract(1.0, block, dtype=np.float64), bound, out=sets[rows])
+                if bound.ndim:
+                    np.less_equal(np.subtract(1.0, block, dtype=np.float64), bound, out=sets[rows])
+                else:
+                    np.greater_equal(block, least, out=sets[rows])
             elif by_class:
                 np.less_equal(self.of_all(block, drawn), bound, out=sets[rows])
             else:
@@ -102,3 +106,20 @@ class Score:
         np.put_along_axis(found, order, place, axis=1)
         members[tied] = found
         return members
+
+
+def _least_probable(limit: float, dtype: np.dtype[Any]) -> float:
+    """Find the smallest probability of this type whose score 1 − p, rounded to float64, is within the limit.
+
+    2 if there is none. The score never grows with p, so comparing probabilities with this one is comparing scores.
+    Halving works on the bits of the floats, which from 0 upwards are in the order of the floats.
+    """
+    if limit < 0:
+        return 2.0
+    bits = np.dtype(f"u{dtype.itemsize}")
+    low, high = -1, int(np.ones(1, dtype).view(bits)[0])  # at 1 the score is 0, within the limit
+    while high - low > 1:
+        middle = (low + high) // 2
+        probability = float(np.array([middle], bits).view(dtype)[0])
+        low, high = (low, middle) if 1.0 - probability <= limit else (middle, high)
+    return float(np.array([high], bits).view(dtype)[0])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, cast
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from ._inputs import FloatArray, Probabilities, Scored, check_rows, floats, scored
 
 
-class _OneVsRest:
+class _OneVsRest(ABC):
     """What the two share: one map a class (of two classes only that of class 1), applied and made to sum to 1."""
 
     n_windows: int
@@ -51,8 +52,9 @@ class _OneVsRest:
             mapped = np.where(total > 0, mapped / np.where(total > 0, total, 1.0), exact)
         return mapped.reshape(prob.shape).astype(prob.dtype, copy=False)
 
+    @abstractmethod
     def _map(self, index: int, probability: FloatArray) -> FloatArray:
-        raise NotImplementedError
+        """Calibrate the probability of one class ``(N,)``."""
 
     def _start(self, y_true: npt.ArrayLike, y_prob: npt.ArrayLike) -> Scored:
         sample = scored(y_true, y_prob)

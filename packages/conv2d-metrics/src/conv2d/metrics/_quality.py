@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -217,7 +218,8 @@ def _channels(
     rest = [axis for axis in axes if axis != time and axis not in given]
     shape = tuple(array.shape[axis] for axis in given)
     moved = array.transpose([*given, *rest, time])
-    return moved.reshape(int(np.prod(shape)), -1, array.shape[time]).astype(np.float64), shape
+    parts = math.prod(array.shape[axis] for axis in rest)
+    return moved.reshape(math.prod(shape), parts, array.shape[time]).astype(np.float64), shape
 
 
 def _names(channels: Sequence[str] | None, shape: tuple[int, ...]) -> tuple[str, ...]:

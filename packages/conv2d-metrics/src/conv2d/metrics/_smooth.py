@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ._inputs import FloatArray, Groups, scored
+from ._inputs import BoolArray, FloatArray, Groups, scored
 from ._rows import BLOCK
+
+Spectrum = npt.NDArray[np.complex128]
 
 GRID = 1024
 """Cells of the confidence axis. A residual is shared between its two neighbouring grid points."""
@@ -88,23 +90,38 @@ def smooth_ece(y_true: npt.ArrayLike, y_prob: npt.ArrayLike, *, sample_weight: n
     return float(smooth_error_of(residual_sums(sample.confidence, correct, weight=sample.weight))[0])
 
 
+def smooth_error_reaches(residuals: FloatArray, value: float) -> BoolArray:
+    """Whether the smooth ECE of ``(N, GRID + 2)`` sums is at least a value: the error at that width is, as it falls."""
+    out = np.empty(len(residuals), dtype=np.bool_)
+    step = max(1, _CHUNK // (2 * GRID))
+    for start in range(0, len(out), step):
+        rows = slice(start, start + step)
+        out[rows] = _error_at(_spectrum(residuals[rows]), np.array([value])) >= value
+    return out
+
+
 def _fixed_points(residuals: FloatArray) -> FloatArray:
+    spectrum = _spectrum(residuals)
+    low, high = np.zeros(len(residuals)), np.ones(len(residuals))
+    for _ in range(_STEPS):  # the error at σ falls with σ
+        middle = (low + high) / 2
+        below = _error_at(spectrum, middle) < middle
+        low, high = np.where(below, low, middle), np.where(below, middle, high)
+    return np.where(residuals[:, -1] > 0, _error_at(spectrum, high), np.nan)
+
+
+def _spectrum(residuals: FloatArray) -> Spectrum:
+    """Cosine coefficients of the mean residuals ``(N, GRID + 1)``."""
     windows = residuals[:, -1]
     density = residuals[:, :-1] / np.where(windows > 0, windows, 1.0)[:, None]
     mirrored = np.concatenate([density, density[:, -2:0:-1]], axis=1)  # even, of period 2 · GRID
     # Points at the ends lie on the mirror: they appear once, and their image coincides with them.
     mirrored[:, [0, GRID]] *= 2
-    spectrum = np.fft.rfft(mirrored, axis=1)
-    frequency = np.pi * np.arange(GRID + 1)
+    return np.fft.rfft(mirrored, axis=1)
 
-    def error(width: FloatArray) -> FloatArray:
-        kernel = np.exp(-((frequency * width[:, None]) ** 2) / 2)
-        smoothed = np.abs(np.fft.irfft(spectrum * kernel, 2 * GRID, axis=1)[:, : GRID + 1])
-        return smoothed.sum(axis=1) - (smoothed[:, 0] + smoothed[:, -1]) / 2  # trapezoids, GRID cells of 1/GRID
 
-    low, high = np.zeros(len(density)), np.ones(len(density))
-    for _ in range(_STEPS):  # the error at σ falls with σ
-        middle = (low + high) / 2
-        below = error(middle) < middle
-        low, high = np.where(below, low, middle), np.where(below, middle, high)
-    return np.where(windows > 0, error(high), np.nan)
+def _error_at(spectrum: Spectrum, width: FloatArray) -> FloatArray:
+    """Mean absolute residual after smoothing with kernels of these widths ``(N,)``."""
+    kernel = np.exp(-((np.pi * np.arange(GRID + 1) * width[:, None]) ** 2) / 2)
+    smoothed = np.abs(np.fft.irfft(spectrum * kernel, 2 * GRID, axis=1)[:, : GRID + 1])
+    return smoothed.sum(axis=1) - (smoothed[:, 0] + smoothed[:, -1]) / 2  # trapezoids, GRID cells of 1/GRID

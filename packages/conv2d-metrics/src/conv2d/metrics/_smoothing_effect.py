@@ -134,4 +134,4 @@ def _difference(one: Statistic, other: Statistic) -> Statistic:
         )
         return other.figure(right) - one.figure(left)
 
-    return Statistic(table, figure, one.width + other.width, (-np.inf, np.inf))
+    return Statistic(table, figure, one.width + other.width, scale=None)

@@ -15,10 +15,15 @@ from ._binning import Closed, bin_edges, bin_index
 from ._class_bins import class_bin_sums
 from ._inputs import FloatArray, Groups, Predicted, Scored
 from ._intervals import Interval, Resampling
-from ._smooth import GRID, residual_sums, smooth_error_of
+from ._milder import Inversion, milder_bins, milder_residuals
+from ._scales import Scale
+from ._smooth import GRID, residual_sums, smooth_error_of, smooth_error_reaches
 
 _TABLE_LIMIT = 2**22
 """Largest per-group table (numbers) held at once; beyond it each resample is summed anew from the windows."""
+
+
+Figure = Callable[[FloatArray], FloatArray]
 
 
 class Table(Protocol):
@@ -31,12 +36,16 @@ class Table(Protocol):
 
 @dataclass(frozen=True)
 class Statistic:
-    """A figure of all windows, of each group, or of resampled groups, without going back to the windows."""
+    """A figure of all windows, of each group, or of resampled groups, without going back to the windows.
+
+    ``scale`` is its range, if that is known; a figure that scatter raises has an ``inversion`` for its lower end.
+    """
 
     table: Table
     figure: Figure
     width: int
-    bounds: tuple[float, float]
+    scale: Scale | None
+    inversion: Inversion | None = None
 
     def value(self) -> float:
         """Compute the figure on all windows."""
@@ -46,33 +55,48 @@ class Statistic:
         """Compute the figure of each group ``(G,)``."""
         return self.figure(self.table(by))
 
-    def resampled(self, by: Groups, n_resamples: int, seed: int) -> FloatArray:
-        """Compute the figure on each resample of the groups ``(n_resamples,)``."""
-        if by.n * self.width > _TABLE_LIMIT:
-            draws = multiplicities(by.n, n_resamples, seed)
-            return np.array([float(self.figure(self.table(weight=times[by.codes])[0])) for times in draws])
-        return self._recombined(self.table(by), n_resamples, seed)
-
     def interval(self, by: Groups, how: Resampling) -> Interval:
         """Compute the figure with its interval over the groups."""
         if by.n * self.width <= _TABLE_LIMIT:
-            return self.interval_of(self.table(by), self.value(), how)
-        replicates = self.resampled(by, how.n_resamples, how.seed)
-        return how.interval(self.value(), replicates, by.n, lambda: self._without_each(self.table(by)), self.bounds)
+            return self.interval_of(self.table(by), self.table()[0], how)
+        draws = multiplicities(by.n, how.n_resamples, how.seed)
+        tables = (self.table(weight=times[by.codes])[0] for times in draws)
+        if self.inversion is None:
+            replicates, totals = np.array([float(self.figure(total)) for total in tables]), np.empty(0)
+        else:
+            totals = np.stack(list(tables))
+            replicates = self.figure(totals)
+        return self._interval(self.table()[0], totals, replicates, by.n, how, lambda: self.table(by))
 
-    def interval_of(self, sums: FloatArray, value: float, how: Resampling) -> Interval:
-        """Compute the interval from the sums of each group ``(G, ...)``."""
-        replicates = self._recombined(sums, how.n_resamples, how.seed) if len(sums) > 1 else np.empty(0)
-        return how.interval(value, replicates, len(sums), lambda: self._without_each(sums), self.bounds)
+    def interval_of(self, sums: FloatArray, seen: FloatArray, how: Resampling) -> Interval:
+        """Compute the interval from the sums of each group ``(G, ...)`` and of all."""
+        totals = recombined(sums, how) if len(sums) > 1 else np.empty((0, *sums.shape[1:]))
+        return self._interval(seen, totals, self.figure(totals), len(sums), how, lambda: sums)
 
-    def _recombined(self, sums: FloatArray, n_resamples: int, seed: int) -> FloatArray:
-        draws = np.stack(list(multiplicities(len(sums), n_resamples, seed)))
-        totals = draws @ sums.reshape(len(sums), -1)
-        return self.figure(totals.reshape(n_resamples, *sums.shape[1:]))
+    def _interval(
+        self,
+        seen: FloatArray,
+        totals: FloatArray,
+        replicates: FloatArray,
+        n_groups: int,
+        how: Resampling,
+        sums: Callable[[], FloatArray],
+    ) -> Interval:
+        invert = self.inversion
+        return how.interval(
+            float(self.figure(seen)),
+            replicates,
+            n_groups,
+            self.scale,
+            leave_one_out=lambda: self.figure(sums().sum(axis=0) - sums()),
+            least=None if invert is None else lambda tail: invert.least(totals, seen, tail),
+        )
 
-    def _without_each(self, sums: FloatArray) -> FloatArray:
-        """Compute the figure with one group left out, for each ``(G,)``."""
-        return self.figure(sums.sum(axis=0) - sums)
+
+def recombined(sums: FloatArray, how: Resampling) -> FloatArray:
+    """Add up the sums of each group ``(G, ...)`` on each resample of the groups, ``(n_resamples, ...)``."""
+    draws = np.stack(list(multiplicities(len(sums), how.n_resamples, how.seed)))
+    return (draws @ sums.reshape(len(sums), -1)).reshape(how.n_resamples, *sums.shape[1:])
 
 
 def multiplicities(n_groups: int, n_resamples: int, seed: int) -> Iterator[FloatArray]:
@@ -83,11 +107,11 @@ def multiplicities(n_groups: int, n_resamples: int, seed: int) -> Iterator[Float
         yield np.bincount(drawn, minlength=n_groups).astype(np.float64)
 
 
-Figure = Callable[[FloatArray], FloatArray]
-
-
 def _classwise_ece(bins: FloatArray) -> FloatArray:
     return _sums.calibration_error_of(bins).mean(axis=-1)
+
+
+_rmsce = partial(_sums.calibration_error_of, norm="l2")
 
 
 FIGURES: dict[str, tuple[str, Figure]] = {
@@ -104,7 +128,7 @@ FIGURES: dict[str, tuple[str, Figure]] = {
     "brier": ("brier", _sums.mean_loss_of),
     "ece": ("bins", _sums.calibration_error_of),
     "mce": ("bins", partial(_sums.calibration_error_of, norm="max")),
-    "rmsce": ("bins", partial(_sums.calibration_error_of, norm="l2")),
+    "rmsce": ("bins", _rmsce),
     "classwise_ece": ("class_bins", _classwise_ece),
     "smooth_ece": ("residuals", smooth_error_of),
 }
@@ -114,29 +138,41 @@ FROM_PREDICTIONS = tuple(name for name, (table, _) in FIGURES.items() if table =
 FROM_PROBABILITIES = tuple(name for name, (table, _) in FIGURES.items() if table != "confusion")
 
 
+_INVERSIONS: dict[str, Inversion] = {
+    name: Inversion(figure, milder_bins)
+    for name, figure in (
+        ("ece", _sums.calibration_error_of),
+        ("mce", _rmsce),  # the largest gap has no test of its own, see `bootstrap_ci`; it is at least their mean square
+        ("rmsce", _rmsce),
+        ("classwise_ece", _classwise_ece),
+    )
+} | {"smooth_ece": Inversion(smooth_error_of, milder_residuals, smooth_error_reaches)}
+"""The figures that scatter raises, and what finds the lower end of their intervals."""
+
+
 def named(name: str, sample: Predicted, *, n_bins: int = 15, closed: Closed = "right") -> Statistic:
     """Make the figure of this name on a sample; one that needs probabilities refuses a sample without."""
     table, figure = FIGURES[name]
     n_classes = sample.n_classes
     width = {"confusion": n_classes**2, "bins": 3 * n_bins, "class_bins": 3 * n_bins * n_classes, "residuals": GRID + 2}
-    return Statistic(table_of(table, sample, n_bins, closed), figure, width.get(table, 3), _bounds(name))
+    builder = table_of(table, sample, n_bins, closed)
+    return Statistic(builder, figure, width.get(table, 3), _scale(name, n_classes), _INVERSIONS.get(name))
 
 
-def statistic_of_sums(name: str, sums: FloatArray, total: FloatArray, how: Resampling) -> Interval:
+def interval_of_sums(name: str, sums: FloatArray, total: FloatArray, n_classes: int, how: Resampling) -> Interval:
     """Make the interval of the figure of this name from the sums of each group ``(G, ...)`` and of all."""
-    figure = FIGURES[name][1]
 
     def table(by: Groups | None = None, weight: FloatArray | None = None) -> FloatArray:
         return sums
 
-    statistic = Statistic(table, figure, total.size, _bounds(name))
-    return statistic.interval_of(sums, float(figure(total)), how)
+    statistic = Statistic(table, FIGURES[name][1], total.size, _scale(name, n_classes), _INVERSIONS.get(name))
+    return statistic.interval_of(sums, total, how)
 
 
-def _bounds(name: str) -> tuple[float, float]:
-    """Range of the figure of this name, which no interval leaves."""
-    unbounded = ("nll", "brier", "motif_count")
-    return -1.0 if name in ("mcc", "kappa") else 0.0, math.inf if name in unbounded else 1.0
+def _scale(name: str, n_classes: int) -> Scale:
+    """Range of the figure of this name."""
+    low = -1.0 if name in ("mcc", "kappa") else 0.0
+    return Scale(low, {"nll": math.inf, "brier": 2.0, "motif_count": float(n_classes)}.get(name, 1.0))
 
 
 def table_of(name: str, sample: Predicted, n_bins: int, closed: Closed) -> Table:

@@ -10,7 +10,12 @@ import numpy as np
 from ._calibration import Reliability
 from ._inputs import FloatArray, IntArray
 
-_BLUE, _RED, _GREY = "#2b6cb0", "#c53030", "#a0aec0"
+# Of middle lightness, so that they show on a white page and on a dark one.
+_BLUE, _RED, _GREY = "#3182ce", "#e53e3e", "#8a97a8"
+_BAND, _UNLABELLED = "rgb(49 130 206 / 0.15)", "rgb(138 151 168 / 0.2)"
+
+_LONGEST = 32
+"""Letters of a name that a drawing shows."""
 
 
 def reliability_diagram(diagram: Reliability) -> str:
@@ -36,8 +41,8 @@ def reliability_diagram(diagram: Reliability) -> str:
         ]
     parts += [
         _text(left + side / 2, base + 32, "confidence", "middle"),
-        _text(4, top + 12, "accuracy"),
-        _text(4, base - bars + 12, "windows"),
+        _text(left + 8, top + 16, "accuracy"),
+        _text(left + 8, base - bars + 12, "windows"),
     ]
     return _drawing(left + side + 12, base + 40, parts, "reliability diagram and confidence histogram")
 
@@ -46,28 +51,34 @@ def forest(
     names: Sequence[str], values: FloatArray, low: FloatArray, high: FloatArray, overall: tuple[float, float, float]
 ) -> str:
     """Draw one figure of each subject with its interval, under that of all of them."""
-    left, width, row = 140, 420, 18
+    shown = [short(name) for name in names]
+    left, width, row = 16 + 7 * max((3, *(len(name) for name in shown))), 420, 18
     height = row * (len(names) + 1) + 8
+    ends_known = [end for end in (*low, *values, overall[0], overall[1]) if np.isfinite(end)]
+    start = min(0.8, max(0, int(10 * min(ends_known, default=0.0))) / 10)  # of the axis: a tenth below all there is
+
+    step = 0.1 if start >= 0.5 else 0.2
+    ticks = [1 - step * i for i in range(int((1 - start) / step + 1e-9) + 1)]
 
     def at(value: float) -> float:
-        return left + width * min(max(value, 0.0), 1.0)
+        return left + width * (min(max(value, start), 1.0) - start) / (1 - start)
 
     parts: list[str] = []
     if np.isfinite(overall).all():
-        parts.append(_rect(at(overall[1]), 4, at(overall[2]) - at(overall[1]), height, "#ebf4ff"))
+        parts.append(_rect(at(overall[1]), 4, at(overall[2]) - at(overall[1]), height, _BAND))
     parts.append(_line(at(overall[0]), 4, at(overall[0]), 4 + height, _BLUE))
-    for index, name in enumerate(("all", *names)):
+    for index, name in enumerate(("all", *shown)):
         y = 4 + row * index + row / 2
         value, ends = (
             (overall[0], overall[1:]) if index == 0 else (values[index - 1], (low[index - 1], high[index - 1]))
         )
         parts.append(_text(left - 8, y + 4, name, "end"))
         if np.isfinite(ends).all():
-            parts.append(_line(at(ends[0]), y, at(ends[1]), y, "#4a5568"))
+            parts.append(_line(at(ends[0]), y, at(ends[1]), y, _GREY, width=2))
         if np.isfinite(value):
             parts.append(f'<circle cx="{at(value):.1f}" cy="{y:.1f}" r="3.5" fill="{_BLUE}"/>')
             parts.append(_text(left + width + 10, y + 4, f"{value:.3f}"))
-    parts += [_text(at(tick), height + 22, f"{tick:g}", "middle") for tick in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    parts += [_text(at(tick), height + 22, f"{tick:g}", "middle") for tick in ticks]
     return _drawing(left + width + 64, height + 30, parts, "accuracy of each subject")
 
 
@@ -92,8 +103,8 @@ def timeline(rows: Sequence[tuple[str, IntArray]], n_classes: int, hop_s: float)
 
 
 def colour(label: int, n_classes: int) -> str:
-    """Colour of a class; what is ignored is nearly white."""
-    return "#edf2f7" if label < 0 else f"hsl({360 * label / max(1, n_classes):.0f} 60% {45 + 15 * (label % 2)}%)"
+    """Colour of a class; what is ignored is pale."""
+    return _UNLABELLED if label < 0 else f"hsl({360 * label / max(1, n_classes):.0f} 60% {45 + 15 * (label % 2)}%)"
 
 
 def _rect(x: float, y: float, width: float, height: float, fill: str, stroke: str = "none") -> str:
@@ -108,6 +119,11 @@ def _line(x1: float, y1: float, x2: float, y2: float, stroke: str, opacity: floa
 
 def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def short(name: str) -> str:
+    """Cut a long name in the middle: names that share a beginning differ at the end."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2]}…{name[1 - _LONGEST // 2 :]}"
 
 
 def _drawing(width: float, height: float, parts: Sequence[str], title: str) -> str:
