@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from conv2d.clustering._base import named
 from conv2d.clustering._check import Features, Labels, Table, check_choice, check_count, check_groups, check_positive
 from conv2d.clustering._components import Components
 from conv2d.clustering._dirichlet import TruncatedClusterer
+from conv2d.clustering._fitted import named
 from conv2d.clustering._gaussians import MERGE_DISTANCES, Gaussians, MergeDistance
 from conv2d.clustering._hdp_posterior import Atoms, infer
 from conv2d.clustering._matching import Measure
@@ -70,7 +70,6 @@ class SharedAtoms(Components):
             weights=self.beta,
             means=self.mean,
             covariances=variances,
-            precisions_cholesky=1 / np.sqrt(variances),
             factors=self.beta,
         )
         return gaussians.distances(kind)

@@ -1,17 +1,18 @@
 """k-means motifs."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from conv2d.clustering._base import named
 from conv2d.clustering._check import Features, Labels, Table, check_count, check_positive
-from conv2d.clustering._components import Components
+from conv2d.clustering._components import Scored, blocks
+from conv2d.clustering._continuing import ContinuingClusterer
+from conv2d.clustering._fitted import named
 from conv2d.clustering._matching import Measure
-from conv2d.clustering._search import SearchingClusterer
 from conv2d.clustering._selection import Criterion
 from conv2d.clustering._starts import START_ITERATIONS, best_start, start_rows
 from conv2d.clustering._untyped import (
@@ -19,14 +20,13 @@ from conv2d.clustering._untyped import (
     KMeans,
     MiniBatchKMeans,
     pairwise_distances,
-    pairwise_distances_argmin,
 )
 
 _MINI_BATCH = 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Centroids(Components):
+class Centroids(Scored):
     """Components of k-means: a row belongs to the nearest centroid."""
 
     centers: NDArray[np.float64]
@@ -36,11 +36,27 @@ class Centroids(Components):
 
     def assign(self, table: Table) -> NDArray[np.intp]:
         """Return the nearest centroid of each row."""
-        return pairwise_distances_argmin(table, self.centers)
+        nearness = self.nearness()
+        return np.concatenate([nearness(table[at]).argmax(axis=0) for at in blocks(len(table))])
+
+    def nearness(self) -> Callable[[Features], NDArray[np.float64]]:
+        """Return the function from rows (N, F) to the squared norm less the squared distance to centroids, (C, N)."""
+        # Far from nought the norm would swallow the distance, so the rows are shifted to where the centroids are.
+        shift = self.centers.mean(axis=0)
+        centers = self.centers - shift
+        norms = (centers**2).sum(axis=1)[:, None]
+        return lambda rows: (2 * centers) @ (rows - shift).T - norms
 
     def distances(self) -> NDArray[np.float64]:
         """Return the Euclidean distances of the centroids, (C, C)."""
         return pairwise_distances(self.centers)
+
+    def loss(self, table: Table) -> float:
+        """Return the mean squared distance to the centroid."""
+        nearness, shift, total = self.nearness(), self.centers.mean(axis=0), 0.0
+        for at in blocks(len(table)):
+            total += float(((table[at] - shift) ** 2).sum() - nearness(table[at]).max(axis=0).sum())
+        return total / len(table)
 
     def updated(self, table: Features, assigned: NDArray[np.intp]) -> "Centroids":
         """Return the centroids as means of the rows before and of these too."""
@@ -50,7 +66,7 @@ class Centroids(Components):
         return replace(self, centers=self.centers + moved / np.maximum(counts, 1)[:, None], counts=counts)
 
 
-class KMeansClusterer(SearchingClusterer[Centroids]):
+class KMeansClusterer(ContinuingClusterer[Centroids]):
     """k-means whose motif ids do not change from one fit to the next.
 
     Parameters
@@ -65,6 +81,9 @@ class KMeansClusterer(SearchingClusterer[Centroids]):
         with the nearest centroid (Euclidean), the smallest first, until none is left.
     matching : {"overlap", "iou", "centroid"}
         How motifs are matched to earlier labels; see `match_labels`.
+    prior_margin : float
+        Earlier motifs go on if that gives up at most this share of what a fresh fit gains over one component for all
+        points, ``0 <= prior_margin < 1``; see `Continuation`.
     n_init : int
         Number of starts; the one with the least inertia is kept. Above 20,000 rows the starts compete on 3,000,
         drawn at random, and the best goes on with all rows.
@@ -111,6 +130,7 @@ class KMeansClusterer(SearchingClusterer[Centroids]):
         criterion: Criterion = "silhouette",
         min_support: float = 0.0,
         matching: Measure = "overlap",
+        prior_margin: float = 0.05,
         n_init: int = 4,
         max_iter: int = 300,
         tol: float = 1e-4,
@@ -122,6 +142,7 @@ class KMeansClusterer(SearchingClusterer[Centroids]):
         self.criterion: Criterion = criterion
         self.min_support = min_support
         self.matching: Measure = matching
+        self.prior_margin = prior_margin
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
@@ -182,8 +203,20 @@ class KMeansClusterer(SearchingClusterer[Centroids]):
         check_count("max_iter", self.max_iter)
         check_positive("tol", self.tol)
 
-    def _learnt_from(self, table: Table) -> Table:
-        return table
+    def _learnt_rows(self, rows: int) -> slice:
+        return slice(None)
+
+    def _estimated(self, table: Features, labels: NDArray[np.intp], k: int) -> Centroids:
+        return _means(table, lambda at: labels[at], k)
+
+    def _reassigned(self, table: Features, components: Centroids) -> tuple[NDArray[np.intp], Centroids]:
+        nearness, labels = components.nearness(), np.empty(len(table), dtype=np.intp)
+
+        def nearest(at: slice) -> NDArray[np.intp]:
+            labels[at] = nearness(table[at]).argmax(axis=0)
+            return labels[at]
+
+        return labels, _means(table, nearest, len(components.counts))
 
     def _fit_components(self, table: Features, k: int) -> Centroids:
         rows = start_rows(table, self.random_state)
@@ -202,3 +235,14 @@ class KMeansClusterer(SearchingClusterer[Centroids]):
                 model.fit(table)
         counts = np.bincount(model.labels_, minlength=k).astype(np.float64)
         return Centroids(model.n_iter_, model.n_iter_ < self.max_iter, model.cluster_centers_, counts)
+
+
+def _means(table: Features, labels: Callable[[slice], NDArray[np.intp]], k: int) -> Centroids:
+    """Return the means of the groups 0 … k - 1 of rows; rows in group −1 are left out."""
+    group, counts, sums = np.arange(k)[:, None], np.zeros(k), np.zeros((k, table.shape[1]))
+    shift = table[0]
+    for at in blocks(len(table)):
+        member = (labels(at) == group).astype(np.float64)
+        counts += member.sum(axis=1)
+        sums += member @ (table[at] - shift)
+    return Centroids(0, True, shift + sums / np.maximum(counts, 1.0)[:, None], counts)

@@ -70,42 +70,12 @@ if TYPE_CHECKING:
         ) -> None: ...
         def fit(self, features: Float) -> Self: ...
 
-    class GaussianMixture:
-        """Typed face of `sklearn.mixture.GaussianMixture`."""
-
-        weights_: Float
-        means_: Float
-        covariances_: Float
-        precisions_cholesky_: Float
-        n_iter_: int
-        converged_: bool
-
-        def __init__(
-            self,
-            n_components: int,
-            *,
-            covariance_type: str,
-            n_init: int = 1,
-            max_iter: int = 100,
-            tol: float = 1e-3,
-            reg_covar: float = 1e-6,
-            weights_init: Float | None = None,
-            means_init: Float | None = None,
-            precisions_init: Float | None = None,
-            random_state: int | None = None,
-        ) -> None: ...
-        def fit(self, features: Float) -> Self: ...
-        def predict(self, features: Float) -> NDArray[np.intp]: ...
-        def bic(self, features: Float) -> float: ...
-        def score(self, features: Float) -> float: ...
-
     class BayesianGaussianMixture:
         """Typed face of `sklearn.mixture.BayesianGaussianMixture`."""
 
         weights_: Float
         means_: Float
         covariances_: Float
-        precisions_cholesky_: Float
         weight_concentration_: tuple[Float, Float]
         mean_precision_: Float
         degrees_of_freedom_: Float
@@ -161,7 +131,7 @@ else:
         pairwise_distances_argmin,
         silhouette_score,
     )
-    from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+    from sklearn.mixture import BayesianGaussianMixture
     from sklearn.utils.validation import check_is_fitted, validate_data
     from threadpoolctl import threadpool_info
 
@@ -170,7 +140,6 @@ __all__ = [
     "BayesianGaussianMixture",
     "ClusterMixin",
     "ConvergenceWarning",
-    "GaussianMixture",
     "KMeans",
     "MiniBatchKMeans",
     "SparseRows",

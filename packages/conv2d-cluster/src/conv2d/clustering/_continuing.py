@@ -1,0 +1,76 @@
+"""Clusterers that can go on from earlier motifs."""
+
+from abc import abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conv2d.clustering._base import Fit
+from conv2d.clustering._check import Labels, Table
+from conv2d.clustering._continuation import Continuation, S, settled
+from conv2d.clustering._search import SearchingClusterer
+
+
+class ContinuingClusterer(SearchingClusterer[S]):
+    """Base of the clusterers whose components can be estimated from the points of earlier motifs."""
+
+    prior_margin: float
+
+    @abstractmethod
+    def _estimated(self, table: Table, labels: NDArray[np.intp], k: int) -> S:
+        """Return the components of the groups 0 … k - 1 of rows; rows in group −1 are left out."""
+
+    @abstractmethod
+    def _reassigned(self, table: Table, components: S) -> tuple[NDArray[np.intp], S]:
+        """Return the component of each row, and the components of the groups that this makes."""
+
+    def _check_range(self) -> None:
+        super()._check_range()
+        if not 0 <= self.prior_margin < 1:
+            raise ValueError(
+                f"prior_margin is a share of what a fit gains, 0 <= prior_margin < 1, got {self.prior_margin!r}."
+            )
+
+    def _continued(
+        self, table: Table, learnt: NDArray[np.intp] | slice, fresh: Fit[S], before: Labels, next_id: int | None
+    ) -> tuple[Fit[S], Continuation]:
+        known = before >= 0
+        if np.array_equal(fresh.labels[known], before[known]):
+            return fresh, self._afresh("A fresh fit repeats the earlier labels.")
+        k, rows = len(fresh.motif), table[learnt]
+        ids, start = np.unique(_start(before, fresh, k)[learnt], return_inverse=True)
+        start, motifs = start - np.count_nonzero(ids < 0), np.count_nonzero(ids >= 0)
+        if motifs != k:
+            return fresh, self._afresh(f"The earlier labels have {motifs} motifs here, the fit {k} components.")
+        components, rounds, trouble = settled(
+            start, self._estimated(rows, start, k), lambda components: self._reassigned(rows, components)
+        )
+        if components is None:
+            return fresh, self._afresh(f"The earlier motifs do not go on: {trouble}.", rounds)
+        going_on = self._named(components, table, before, next_id)
+        if going_on.merges:
+            return fresh, self._afresh("The earlier motifs do not go on: one of them has lost its support.", rounds)
+        loss, fresh_loss = components.loss(rows), fresh.components.loss(rows)
+        gain = self._estimated(rows, np.zeros(len(rows), dtype=np.intp), 1).loss(rows) - fresh_loss
+        given_up = (loss - fresh_loss) / gain if gain > 0 else float(loss > fresh_loss)
+        continued = given_up <= self.prior_margin
+        share = round(100 * given_up, 1) + 0.0  # no minus sign before a nought
+        reason = (
+            f"The earlier motifs {'go on' if continued else 'do not go on'}: they give up {share} % of "
+            f"what a fresh fit gains, at most {100 * self.prior_margin:.1f} % are allowed."
+        )
+        told = Continuation(continued, rounds, loss, fresh_loss, given_up, float(self.prior_margin), reason)
+        return (going_on if continued else fresh), told
+
+    def _afresh(self, reason: str, rounds: int = 0) -> Continuation:
+        return Continuation(False, rounds, None, None, None, float(self.prior_margin), reason)
+
+
+def _start(before: Labels, fresh: Fit[S], k: int) -> Labels:
+    """Return the labels to go on from, −1 where there are none."""
+    if np.unique(before[before >= 0]).size == k:
+        return before
+    # With more motifs than before, those that the fresh fit found are new; with fewer, those that it lost are gone.
+    assert fresh.match is not None  # there are earlier labels
+    stays = np.isin(before, fresh.motif) & ~np.isin(fresh.labels, fresh.match.new)
+    return np.where(stays, before, fresh.labels)
