@@ -283,7 +283,7 @@ def test_bad_input_is_named(
         ({"n_init": 0}, ValueError, "n_init"),
         ({"criterion": "elbow"}, ValueError, "criterion"),
         ({"matching": "dice"}, ValueError, "matching"),
-        ({"tol": 0.0}, ValueError, "tol"),
+        ({"tol": -1.0}, ValueError, "tol"),
         ({"max_fit_points": 0}, ValueError, "max_fit_points"),
         ({"max_iter": 2.5}, TypeError, "max_iter"),
         ({"random_state": None}, TypeError, "random_state"),

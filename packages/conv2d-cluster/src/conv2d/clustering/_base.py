@@ -15,6 +15,7 @@ from conv2d.clustering._fitted import C, FittedMotifs, named
 from conv2d.clustering._matching import MEASURES, LabelMatch, Measure, match_labels
 from conv2d.clustering._merging import Merge, merge_small
 from conv2d.clustering._selection import Selection
+from conv2d.clustering._starts import drawn_rows
 from conv2d.clustering._untyped import ConvergenceWarning
 
 
@@ -231,9 +232,7 @@ class MotifClusterer(FittedMotifs[C]):
 
     def _learnt_rows(self, rows: int) -> NDArray[np.intp] | slice:
         """Return the rows that components are fitted to: of very many, as many as `max_fit_points`."""
-        if rows <= self.max_fit_points:
-            return slice(None)
-        return np.sort(np.random.default_rng(self.random_state).choice(rows, self.max_fit_points, replace=False))
+        return drawn_rows(rows, self.max_fit_points, self.random_state)
 
     def fit_predict(
         self,

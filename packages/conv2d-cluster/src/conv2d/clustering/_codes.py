@@ -216,45 +216,61 @@ class CodeMixtureClusterer(ContinuingClusterer[CodeTables]):
             check_positive(name, getattr(self, name))
 
     def _fit_components(self, table: Table, k: int) -> CodeTables:
-        rows = counted(table, self._n_codes, self.emission == "categorical")
-        start = best_start(rows, k, n_init=self.n_init, seed=self.random_state)
-        prior = self._prior(rows, table.shape)
-        resp, before = np.eye(k)[start.labels_], -np.inf
-        for n_iter in range(self.max_iter + 1):
-            fitted = self._maximised(rows, table.shape[1], resp, prior)
-            joint = fitted.log_joint(rows)
-            likelihood = logsumexp(joint, axis=1, keepdims=True)
-            tables = (prior * fitted.log_probability).sum() + np.log(fitted.weights).sum()
-            posterior = float(likelihood.sum() + tables)
-            converged = posterior - before < self.tol * len(table)
-            if converged or n_iter == self.max_iter:
+        rows = self._grouping(table)
+        start = best_start(rows.counts, k, n_init=self.n_init, seed=self.random_state)
+        return rows.maximised(np.eye(k)[start.labels_], max_iter=self.max_iter, tol=self.tol)
+
+    def _grouping(self, table: Table) -> "_CodeRows":
+        return _CodeRows.of(table, self._n_codes, self.emission == "categorical", self.smoothing)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _CodeRows:
+    """Rows of codes that tables are fitted to."""
+
+    counts: SparseRows
+    n_rows: int
+    n_positions: int
+    n_codes: int
+    per_position: bool
+    prior: NDArray[np.float64]  # pseudo-counts, which sum to the smoothing in each table
+
+    @classmethod
+    def of(cls, table: Table, n_codes: int, per_position: bool, smoothing: float) -> "_CodeRows":
+        """Return the rows of a table."""
+        counts, (n_rows, n_positions) = counted(table, n_codes, per_position), table.shape
+        pooled = (counts.T @ np.ones((n_rows, 1))).reshape(n_positions if per_position else 1, n_codes) + 1.0
+        prior = (smoothing * pooled / pooled.sum(axis=1, keepdims=True)).reshape(-1)
+        return cls(counts, n_rows, n_positions, n_codes, per_position, prior)
+
+    def estimated(self, labels: NDArray[np.intp], k: int) -> CodeTables:
+        """Return the tables of the groups 0 … k - 1 of rows; rows in group −1 are left out."""
+        return self._tables((labels[:, None] == np.arange(k)).astype(np.float64))
+
+    def reassigned(self, components: CodeTables) -> tuple[NDArray[np.intp], CodeTables]:
+        """Return the component of each row, and the tables of the groups that this makes."""
+        labels = components.log_joint(self.counts).argmax(axis=1)
+        return labels, self.estimated(labels, len(components.weights))
+
+    def maximised(self, resp: NDArray[np.float64], *, max_iter: int, tol: float) -> CodeTables:
+        """Return what expectation maximisation reaches from responsibilities (N, C)."""
+        before, n_iter, converged = -np.inf, 0, False
+        while True:
+            fitted = self._tables(resp)
+            if converged or n_iter == max_iter:
                 return replace(fitted, n_iter=n_iter, converged=converged)
-            resp, before = np.exp(joint - likelihood), posterior
-        raise AssertionError("unreachable: the last iteration returns")
+            joint = fitted.log_joint(self.counts)
+            likelihood = logsumexp(joint, axis=1, keepdims=True)
+            log_prior = (self.prior * fitted.log_probability).sum() + np.log(fitted.weights).sum()
+            posterior = float(likelihood.sum() + log_prior)
+            resp = np.exp(joint - likelihood)
+            n_iter, converged, before = n_iter + 1, posterior - before < tol * self.n_rows, posterior
 
-    def _estimated(self, table: Table, labels: NDArray[np.intp], k: int) -> CodeTables:
-        rows = counted(table, self._n_codes, self.emission == "categorical")
-        resp = (labels[:, None] == np.arange(k)).astype(np.float64)
-        return self._maximised(rows, table.shape[1], resp, self._prior(rows, table.shape))
-
-    def _reassigned(self, table: Table, components: CodeTables) -> tuple[NDArray[np.intp], CodeTables]:
-        labels = components.assign(table)
-        return labels, self._estimated(table, labels, len(components.weights))
-
-    def _prior(self, rows: SparseRows, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        """Return the pseudo-counts of the codes, which sum to `smoothing` in each table."""
-        n_rows, n_positions = shape
-        blocks = n_positions if self.emission == "categorical" else 1
-        pooled = (rows.T @ np.ones((n_rows, 1))).reshape(blocks, self._n_codes) + 1.0
-        return (self.smoothing * pooled / pooled.sum(axis=1, keepdims=True)).reshape(-1)
-
-    def _maximised(
-        self, rows: SparseRows, n_positions: int, resp: NDArray[np.float64], prior: NDArray[np.float64]
-    ) -> CodeTables:
-        """Return the most probable tables given responsibilities (N, C)."""
-        n_codes, per_position, k = self._n_codes, self.emission == "categorical", resp.shape[1]
-        counts = (rows.T @ resp).T + prior
-        table_sums = counts.reshape(k, -1, n_codes).sum(axis=2)
-        log_probability = np.log(counts) - np.log(np.repeat(table_sums, n_codes, axis=1))
+    def _tables(self, resp: NDArray[np.float64]) -> CodeTables:
+        """Return the most probable tables given responsibilities."""
+        k = resp.shape[1]
+        counts = (self.counts.T @ resp).T + self.prior
+        table_sums = counts.reshape(k, -1, self.n_codes).sum(axis=2)
+        log_probability = np.log(counts) - np.log(np.repeat(table_sums, self.n_codes, axis=1))
         weights = (resp.sum(axis=0) + 1.0) / (resp.sum() + k)
-        return CodeTables(0, True, n_positions, n_codes, per_position, weights, log_probability)
+        return CodeTables(0, True, self.n_positions, self.n_codes, self.per_position, weights, log_probability)

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from conv2d.clustering._base import Fit
 from conv2d.clustering._check import Labels, Table
-from conv2d.clustering._continuation import Continuation, S, settled
+from conv2d.clustering._continuation import Continuation, Grouping, S, settled
 from conv2d.clustering._search import SearchingClusterer
+from conv2d.clustering._starts import MANY_ROWS, drawn_rows
 
 
 class ContinuingClusterer(SearchingClusterer[S]):
@@ -17,12 +18,8 @@ class ContinuingClusterer(SearchingClusterer[S]):
     prior_margin: float
 
     @abstractmethod
-    def _estimated(self, table: Table, labels: NDArray[np.intp], k: int) -> S:
-        """Return the components of the groups 0 … k - 1 of rows; rows in group −1 are left out."""
-
-    @abstractmethod
-    def _reassigned(self, table: Table, components: S) -> tuple[NDArray[np.intp], S]:
-        """Return the component of each row, and the components of the groups that this makes."""
+    def _grouping(self, table: Table) -> Grouping[S]:
+        """Return the rows of a checked table as they are grouped."""
 
     def _check_range(self) -> None:
         super()._check_range()
@@ -34,24 +31,25 @@ class ContinuingClusterer(SearchingClusterer[S]):
     def _continued(
         self, table: Table, learnt: NDArray[np.intp] | slice, fresh: Fit[S], before: Labels, next_id: int | None
     ) -> tuple[Fit[S], Continuation]:
-        known = before >= 0
-        if np.array_equal(fresh.labels[known], before[known]):
+        known, same = before >= 0, fresh.labels == before
+        if same[known].all():
             return fresh, self._afresh("A fresh fit repeats the earlier labels.")
         k, rows = len(fresh.motif), table[learnt]
-        ids, start = np.unique(_start(before, fresh, k)[learnt], return_inverse=True)
+        part = drawn_rows(len(rows), MANY_ROWS, self.random_state)
+        rows, known, same = rows[part], known[learnt][part], same[learnt][part]
+        ids, start = np.unique(_start(before, fresh, k)[learnt][part], return_inverse=True)
         start, motifs = start - np.count_nonzero(ids < 0), np.count_nonzero(ids >= 0)
         if motifs != k:
             return fresh, self._afresh(f"The earlier labels have {motifs} motifs here, the fit {k} components.")
-        components, rounds, trouble = settled(
-            start, self._estimated(rows, start, k), lambda components: self._reassigned(rows, components)
-        )
+        grouping, kept = self._grouping(rows), float(np.count_nonzero(same & known) / np.count_nonzero(known))
+        components, rounds, trouble = settled(grouping, start, k, kept)
         if components is None:
             return fresh, self._afresh(f"The earlier motifs do not go on: {trouble}.", rounds)
         going_on = self._named(components, table, before, next_id)
         if going_on.merges:
             return fresh, self._afresh("The earlier motifs do not go on: one of them has lost its support.", rounds)
         loss, fresh_loss = components.loss(rows), fresh.components.loss(rows)
-        gain = self._estimated(rows, np.zeros(len(rows), dtype=np.intp), 1).loss(rows) - fresh_loss
+        gain = grouping.estimated(np.zeros(len(rows), dtype=np.intp), 1).loss(rows) - fresh_loss
         given_up = (loss - fresh_loss) / gain if gain > 0 else float(loss > fresh_loss)
         continued = given_up <= self.prior_margin
         share = round(100 * given_up, 1) + 0.0  # no minus sign before a nought

@@ -1,8 +1,8 @@
 """Expectation maximisation of Gaussian mixtures."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,6 @@ _EMPTY = 10 * np.finfo(np.float64).eps
 _CONDITION = 1e-10
 
 
-class Model(NamedTuple):
-    """What is fitted: the kind of covariance, and what is added to every variance."""
-
-    covariance_type: CovarianceType
-    reg_covar: float
-
-
 class _Sums(NamedTuple):
     """Sums over rows by responsibility, about a fixed point: of one (C,), of x (C, F) and of x² or x xᵀ."""
 
@@ -32,84 +25,100 @@ class _Sums(NamedTuple):
     second: Floats
 
 
-def from_partition(table: Features, labels: NDArray[np.intp], k: int, model: Model) -> Gaussians:
-    """Return the Gaussians of the groups 0 … k - 1 of rows; rows in group −1 are left out."""
-    group, shift = np.arange(k)[:, None], table.mean(axis=0)
-    sums = _summed(table, shift, lambda at, _: (labels[at] == group).astype(np.float64), model.covariance_type)
-    return _estimated(sums, shift, model)
+@dataclass(frozen=True, slots=True, eq=False)
+class MixtureRows:
+    """Rows that a mixture is fitted to, less their mean."""
 
+    apart: Features
+    shift: Floats
+    covariance_type: CovarianceType
+    reg_covar: float  # added to every variance
 
-def maximised(table: Features, start: Gaussians, model: Model, *, max_iter: int, tol: float) -> Gaussians:
-    """Return what expectation maximisation reaches from a start, until a step gains less than `tol` a row."""
-    shift, found, before = table.mean(axis=0), start, -np.inf
-    for n_iter in range(1, max_iter + 1):
-        found, likelihood = _step(table, shift, found, model)
-        if abs(likelihood - before) < tol:
-            return replace(found, n_iter=n_iter, converged=True)
-        before = likelihood
-    return replace(found, n_iter=max_iter, converged=False)
+    @classmethod
+    def of(cls, table: Features, covariance_type: CovarianceType, reg_covar: float) -> Self:
+        """Return the rows of a table."""
+        shift = table.mean(axis=0)
+        return cls(table - shift, shift, covariance_type, reg_covar)
 
+    def estimated(self, labels: NDArray[np.intp], k: int) -> Gaussians:
+        """Return the Gaussians of the groups 0 … k - 1 of rows; rows in group −1 are left out."""
+        group = np.arange(k)[:, None]
+        return self._estimated(lambda at, _rows, _squares: (labels[at] == group).astype(np.float64))
 
-def reassigned(table: Features, before: Gaussians, model: Model) -> tuple[NDArray[np.intp], Gaussians]:
-    """Return the component of each row, and the Gaussians of the rows of each."""
-    labels = np.empty(len(table), dtype=np.intp)
-    joint, group, shift = before.log_joint(before.factors), np.arange(len(before.weights))[:, None], table.mean(axis=0)
+    def reassigned(self, components: Gaussians) -> tuple[NDArray[np.intp], Gaussians]:
+        """Return the component of each row, and the Gaussians of the groups that this makes."""
+        labels, group = np.empty(len(self.apart), dtype=np.intp), np.arange(len(components.weights))[:, None]
+        log_joint = components.log_joint(components.factors, self.shift)
 
-    def members(at: slice, rows: Features) -> Floats:
-        labels[at] = joint(rows).argmax(axis=0)
-        return (labels[at] == group).astype(np.float64)
+        def members(at: slice, rows: Floats, squares: Floats) -> Floats:
+            labels[at] = log_joint(rows, squares).argmax(axis=0)
+            return (labels[at] == group).astype(np.float64)
 
-    sums = _summed(table, shift, members, model.covariance_type)
-    return labels, _estimated(sums, shift, model)
+        return labels, self._estimated(members)
 
+    def likeliest(self, partitions: NDArray[np.intp], k: int, *, steps: int) -> Gaussians:
+        """Return the Gaussians of that partition (S, N) from which a few steps lead to the highest likelihood."""
+        runs: list[tuple[float, Gaussians]] = []
+        for labels in partitions:
+            found, likelihood = self.estimated(labels, k), 0.0
+            for _ in range(steps if len(partitions) > 1 else 0):
+                found, likelihood = self._step(found)
+            runs.append((likelihood, found))
+        return max(runs, key=lambda run: run[0])[1]
 
-def _step(table: Features, shift: Floats, before: Gaussians, model: Model) -> tuple[Gaussians, float]:
-    """Return the next parameters, and the mean log-likelihood of those before."""
-    likelihood: list[float] = []
-    joint = before.log_joint(before.weights)
+    def maximised(self, start: Gaussians, *, max_iter: int, tol: float) -> Gaussians:
+        """Return what expectation maximisation reaches from a start, until a step gains less than `tol` a row."""
+        found, before = start, -np.inf
+        for n_iter in range(1, max_iter + 1):
+            found, likelihood = self._step(found)
+            if abs(likelihood - before) < tol:
+                return replace(found, n_iter=n_iter, converged=True)
+            before = likelihood
+        return replace(found, n_iter=max_iter, converged=False)
 
-    def responsibilities(_: slice, rows: Features) -> Floats:
-        log_density, resp = log_sum_exp(joint(rows))
-        likelihood.append(float(log_density.sum()))
-        return resp
+    def _step(self, before: Gaussians) -> tuple[Gaussians, float]:
+        """Return the next parameters, and the mean log-likelihood of those before."""
+        likelihood: list[float] = []
+        log_joint = before.log_joint(before.weights, self.shift)
 
-    sums = _summed(table, shift, responsibilities, model.covariance_type)
-    return _estimated(sums, shift, model), sum(likelihood) / len(table)
+        def responsibilities(_at: slice, rows: Floats, squares: Floats) -> Floats:
+            log_density, resp = log_sum_exp(log_joint(rows, squares))
+            likelihood.append(float(log_density.sum()))
+            return resp
 
+        return self._estimated(responsibilities), sum(likelihood) / len(self.apart)
 
-def _summed(
-    table: Features, shift: Floats, responsibilities: Callable[[slice, Features], Floats], kind: CovarianceType
-) -> _Sums:
-    """Return the sums of responsibilities (C, N) over all rows, block by block."""
-    total: _Sums | None = None
-    for at in blocks(len(table)):
-        rows = table[at]
-        resp, apart = responsibilities(at, rows), rows - shift
-        if kind == "diag":
-            second = resp @ apart**2
-        elif kind == "tied":
-            second = (apart * resp.sum(axis=0)[:, None]).T @ apart
+    def _estimated(self, responsibilities: Callable[[slice, Floats, Floats], Floats]) -> Gaussians:
+        """Return the Gaussians that make the rows likeliest, given responsibilities (C, N)."""
+        sums = self._summed(responsibilities)
+        counts = sums.counts + _EMPTY
+        means = sums.first / counts[:, None]
+        if self.covariance_type == "diag":
+            covariances = np.maximum(sums.second / counts[:, None] - means**2, 0.0) + self.reg_covar
+        elif self.covariance_type == "tied":
+            covariances = _invertible((sums.second - (means.T * counts) @ means) / counts.sum(), self.reg_covar)
         else:
-            second = np.array([(apart * part[:, None]).T @ apart for part in resp])
-        here = _Sums(resp.sum(axis=1), resp @ apart, second)
-        total = here if total is None else _Sums(*(one + two for one, two in zip(total, here, strict=True)))
-    assert total is not None  # a checked table has rows
-    return total
+            outer = means[:, :, None] * means[:, None, :]
+            covariances = _invertible(sums.second / counts[:, None, None] - outer, self.reg_covar)
+        weights = counts / counts.sum()
+        return Gaussians(0, True, self.covariance_type, weights, means + self.shift, covariances, weights)
 
-
-def _estimated(sums: _Sums, shift: Floats, model: Model) -> Gaussians:
-    """Return the parameters that make the rows likeliest."""
-    counts = sums.counts + _EMPTY
-    means = sums.first / counts[:, None]
-    if model.covariance_type == "diag":
-        covariances = np.maximum(sums.second / counts[:, None] - means**2, 0.0) + model.reg_covar
-    elif model.covariance_type == "tied":
-        covariances = _invertible((sums.second - (means.T * counts) @ means) / counts.sum(), model.reg_covar)
-    else:
-        outer = means[:, :, None] * means[:, None, :]
-        covariances = _invertible(sums.second / counts[:, None, None] - outer, model.reg_covar)
-    weights = counts / counts.sum()
-    return Gaussians(0, True, model.covariance_type, weights, means + shift, covariances, weights)
+    def _summed(self, responsibilities: Callable[[slice, Floats, Floats], Floats]) -> _Sums:
+        total: _Sums | None = None
+        for at in blocks(len(self.apart)):
+            rows = self.apart[at]
+            squares = rows**2
+            resp = responsibilities(at, rows, squares)
+            if self.covariance_type == "diag":
+                second = resp @ squares
+            elif self.covariance_type == "tied":
+                second = (rows * resp.sum(axis=0)[:, None]).T @ rows
+            else:
+                second = np.array([(rows * part[:, None]).T @ rows for part in resp])
+            here = _Sums(resp.sum(axis=1), resp @ rows, second)
+            total = here if total is None else _Sums(*(one + two for one, two in zip(total, here, strict=True)))
+        assert total is not None  # a checked table has rows
+        return total
 
 
 def _invertible(covariances: Floats, reg_covar: float) -> Floats:

@@ -1,6 +1,6 @@
 """Gaussian components, which the mixture and the Dirichlet process share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self, cast
 
@@ -45,13 +45,11 @@ class Gaussians(Density):
 
     def assign(self, table: Features) -> NDArray[np.intp]:
         """Return the component with the highest posterior probability for each row."""
-        joint = self.log_joint(self.factors)
-        return np.concatenate([joint(table[rows]).argmax(axis=0) for rows in blocks(len(table))])
+        return np.concatenate([joint.argmax(axis=0) for joint in self._joints(table, self.factors)])
 
     def log_density(self, table: Features) -> Floats:
         """Return the log density of each row under the mixture."""
-        joint = self.log_joint(self.weights)
-        return np.concatenate([log_sum_exp(joint(table[rows]))[0] for rows in blocks(len(table))])
+        return np.concatenate([log_sum_exp(joint)[0] for joint in self._joints(table, self.weights)])
 
     def free_parameters(self, table: Features) -> int:
         """Return the number of weights, means and (co)variances that can be chosen freely."""
@@ -63,20 +61,23 @@ class Gaussians(Density):
         }
         return size - 1 + size * n_features + shapes[self.covariance_type]
 
-    def log_joint(self, factors: Floats) -> Callable[[Features], Floats]:
-        """Return the function from rows (N, F) to log factor plus log density under each component, (C, N)."""
-        # Sums of products lose digits far from nought, so the rows are shifted to where the components are.
-        shift = self.means.mean(axis=0)
+    def log_joint(self, factors: Floats, shift: Floats) -> Callable[[Floats, Floats], Floats]:
+        """Return the function from rows less a shift, and their squares, to log factor plus log density, (C, N).
+
+        Sums of products lose digits far from nought, which is why rows are shifted to about where the components are.
+        """
         means, n_features = self.means - shift, self.means.shape[1]
         constant = np.log(factors) - n_features * _LOG_2PI / 2
         if self.covariance_type == "diag":
             precisions = 1 / self.covariances
             constant -= (np.log(self.covariances) + means**2 * precisions).sum(axis=1) / 2
-            linear = means * precisions
+            linear, quadratic = means * precisions, precisions / -2
 
-            def diagonal(rows: Features) -> Floats:
-                apart = (rows - shift).T
-                return linear @ apart - (precisions / 2) @ apart**2 + constant[:, None]
+            def diagonal(apart: Floats, squares: Floats) -> Floats:
+                joint = linear @ apart.T
+                joint += quadratic @ squares.T
+                joint += constant[:, None]
+                return joint
 
             return diagonal
         whitening = self._whitening()
@@ -84,19 +85,18 @@ class Gaussians(Density):
             white_means = means @ whitening
             constant += np.log(np.diagonal(whitening)).sum() - (white_means**2).sum(axis=1) / 2
 
-            def tied(rows: Features) -> Floats:
-                white = (rows - shift) @ whitening
+            def tied(apart: Floats, squares: Floats) -> Floats:
+                white = apart @ whitening
                 return white_means @ white.T - (white**2).sum(axis=1) / 2 + constant[:, None]
 
             return tied
         constant += np.log(np.diagonal(whitening, axis1=1, axis2=2)).sum(axis=1)
 
-        def full(rows: Features) -> Floats:
-            apart = rows - shift
-            squares = [
+        def full(apart: Floats, squares: Floats) -> Floats:
+            distances = [
                 (((apart - mean) @ white) ** 2).sum(axis=1) for mean, white in zip(means, whitening, strict=True)
             ]
-            return constant[:, None] - np.array(squares) / 2
+            return constant[:, None] - np.array(distances) / 2
 
         return full
 
@@ -116,6 +116,14 @@ class Gaussians(Density):
                 apart = np.sqrt(squared) if kind == "mahalanobis" else squared / 8 + spread / 2
                 distance[i, j] = distance[j, i] = apart
         return distance
+
+    def _joints(self, table: Features, factors: Floats) -> Iterator[Floats]:
+        """Return log factor plus log density under each component, (C, N), of one block of rows after another."""
+        shift = self.means.mean(axis=0)
+        log_joint = self.log_joint(factors, shift)
+        for at in blocks(len(table)):
+            apart = table[at] - shift
+            yield log_joint(apart, apart**2)
 
     def _whitening(self) -> Floats:
         """Return the matrices W with W Wᵀ the inverse covariance, upper triangular."""

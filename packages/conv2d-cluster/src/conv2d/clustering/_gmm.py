@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from conv2d.clustering._check import Features, check_choice, check_count, check_positive
 from conv2d.clustering._continuing import ContinuingClusterer
-from conv2d.clustering._em import Model, from_partition, maximised, reassigned
+from conv2d.clustering._em import MixtureRows
 from conv2d.clustering._gaussians import (
     COVARIANCES,
     MERGE_DISTANCES,
@@ -23,8 +23,8 @@ from conv2d.clustering._starts import short_starts, start_rows
 # Starts compete after short runs of k-means and of expectation maximisation, and only the best is finished (Biernacki,
 # Celeux and Govaert, "Choosing starting values for the EM algorithm", Computational Statistics & Data Analysis 41,
 # 2003).
-_KMEANS_ITERATIONS = 10
-_SHORT_RUN = 5
+_KMEANS_ITERATIONS = 5
+_SHORT_RUN = 2
 
 
 class GMMClusterer(GaussianParameters, ContinuingClusterer[Gaussians]):
@@ -141,19 +141,12 @@ class GMMClusterer(GaussianParameters, ContinuingClusterer[Gaussians]):
     def _fit_components(self, table: Features, k: int) -> Gaussians:
         if len(table) < 2:
             raise ValueError("A Gaussian needs at least 2 points, features has 1 row (n_samples = 1).")
-        rows, model = start_rows(table, self.random_state), self._model()
+        rows = start_rows(table, self.random_state)
         partitions = short_starts(rows, k, n_init=self.n_init, n_iter=_KMEANS_ITERATIONS, seed=self.random_state)
-        starts = [from_partition(rows, labels, k, model) for labels in partitions]
-        if len(starts) > 1:
-            starts = [maximised(rows, start, model, max_iter=_SHORT_RUN, tol=self.tol) for start in starts]
-        best = min(starts, key=lambda start: start.loss(rows))
-        return maximised(table, best, model, max_iter=self.max_iter, tol=self.tol)
+        all_rows = self._grouping(table)
+        start_on = all_rows if rows is table else self._grouping(rows)
+        start = start_on.likeliest(partitions, k, steps=_SHORT_RUN)
+        return all_rows.maximised(start, max_iter=self.max_iter, tol=self.tol)
 
-    def _estimated(self, table: Features, labels: NDArray[np.intp], k: int) -> Gaussians:
-        return from_partition(table, labels, k, self._model())
-
-    def _reassigned(self, table: Features, components: Gaussians) -> tuple[NDArray[np.intp], Gaussians]:
-        return reassigned(table, components, self._model())
-
-    def _model(self) -> Model:
-        return Model(self.covariance_type, self.reg_covar)
+    def _grouping(self, table: Features) -> MixtureRows:
+        return MixtureRows.of(table, self.covariance_type, self.reg_covar)

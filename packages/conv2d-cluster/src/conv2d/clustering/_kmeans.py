@@ -88,9 +88,9 @@ class KMeansClusterer(ContinuingClusterer[Centroids]):
         Number of starts; the one with the least inertia is kept. Above 20,000 rows the starts compete on 3,000,
         drawn at random, and the best goes on with all rows.
     max_iter : int
-        Iterations of one start.
+        Iterations of the best start.
     tol : float
-        Relative movement of the centroids at which a start has converged.
+        Relative movement of the centroids at which the fit has converged; 0: when no point changes its centroid.
     max_fit_points : int
         With more rows than this, mini-batches of 8,192 rows are fitted instead of all rows in each iteration.
     random_state : int
@@ -132,8 +132,8 @@ class KMeansClusterer(ContinuingClusterer[Centroids]):
         matching: Measure = "overlap",
         prior_margin: float = 0.05,
         n_init: int = 4,
-        max_iter: int = 300,
-        tol: float = 1e-4,
+        max_iter: int = 1000,
+        tol: float = 0.0,
         max_fit_points: int = 200_000,
         random_state: int = 0,
     ) -> None:
@@ -201,48 +201,67 @@ class KMeansClusterer(ContinuingClusterer[Centroids]):
     def _check_parameters(self) -> None:
         check_count("n_init", self.n_init)
         check_count("max_iter", self.max_iter)
-        check_positive("tol", self.tol)
+        if self.tol != 0:
+            check_positive("tol", self.tol)
 
     def _learnt_rows(self, rows: int) -> slice:
         return slice(None)
 
-    def _estimated(self, table: Features, labels: NDArray[np.intp], k: int) -> Centroids:
-        return _means(table, lambda at: labels[at], k)
-
-    def _reassigned(self, table: Features, components: Centroids) -> tuple[NDArray[np.intp], Centroids]:
-        nearness, labels = components.nearness(), np.empty(len(table), dtype=np.intp)
-
-        def nearest(at: slice) -> NDArray[np.intp]:
-            labels[at] = nearness(table[at]).argmax(axis=0)
-            return labels[at]
-
-        return labels, _means(table, nearest, len(components.counts))
+    def _grouping(self, table: Features) -> "_MeansRows":
+        return _MeansRows(table)
 
     def _fit_components(self, table: Features, k: int) -> Centroids:
-        rows = start_rows(table, self.random_state)
-        limit = self.max_iter if rows is table else START_ITERATIONS
-        model = best_start(rows, k, n_init=self.n_init, max_iter=limit, tol=self.tol, seed=self.random_state)
-        if rows is not table:
-            centers, max_iter, seed = model.cluster_centers_, self.max_iter, self.random_state
-            if len(table) > self.max_fit_points:
-                model = MiniBatchKMeans(
-                    k, init=centers, n_init=1, batch_size=_MINI_BATCH, max_iter=max_iter, random_state=seed
-                )
-            else:
-                model = KMeans(k, init=centers, max_iter=max_iter, tol=self.tol, random_state=seed)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                model.fit(table)
+        rows, seed = start_rows(table, self.random_state), self.random_state
+        start = best_start(rows, k, n_init=self.n_init, max_iter=START_ITERATIONS, seed=seed).cluster_centers_
+        if len(table) <= self.max_fit_points:
+            model = self._lloyd(table, start, tol=self.tol)
+        else:
+            model = MiniBatchKMeans(
+                k, init=start, n_init=1, batch_size=_MINI_BATCH, max_iter=self.max_iter, random_state=seed
+            ).fit(table)
         counts = np.bincount(model.labels_, minlength=k).astype(np.float64)
         return Centroids(model.n_iter_, model.n_iter_ < self.max_iter, model.cluster_centers_, counts)
 
+    def _lloyd(self, table: Features, start: NDArray[np.float64], *, tol: float) -> KMeans:
+        # Elkan's algorithm finds what Lloyd's does, and its last iterations, which change little, cost little.
+        algorithm = "elkan" if len(start) > 1 else "lloyd"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # `converged` tells it
+            return KMeans(
+                len(start),
+                init=start,
+                max_iter=self.max_iter,
+                tol=tol,
+                algorithm=algorithm,
+                random_state=self.random_state,
+            ).fit(table)
 
-def _means(table: Features, labels: Callable[[slice], NDArray[np.intp]], k: int) -> Centroids:
-    """Return the means of the groups 0 … k - 1 of rows; rows in group −1 are left out."""
-    group, counts, sums = np.arange(k)[:, None], np.zeros(k), np.zeros((k, table.shape[1]))
-    shift = table[0]
-    for at in blocks(len(table)):
-        member = (labels(at) == group).astype(np.float64)
-        counts += member.sum(axis=1)
-        sums += member @ (table[at] - shift)
-    return Centroids(0, True, shift + sums / np.maximum(counts, 1.0)[:, None], counts)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _MeansRows:
+    """Rows grouped about their means."""
+
+    table: Features
+
+    def estimated(self, labels: NDArray[np.intp], k: int) -> Centroids:
+        """Return the means of the groups 0 … k - 1 of rows; rows in group −1 are left out."""
+        return self._means(lambda at: labels[at], k)
+
+    def reassigned(self, components: Centroids) -> tuple[NDArray[np.intp], Centroids]:
+        """Return the nearest centroid of each row, and the means of the groups that this makes."""
+        nearness, labels = components.nearness(), np.empty(len(self.table), dtype=np.intp)
+
+        def nearest(at: slice) -> NDArray[np.intp]:
+            labels[at] = nearness(self.table[at]).argmax(axis=0)
+            return labels[at]
+
+        return labels, self._means(nearest, len(components.counts))
+
+    def _means(self, labels: Callable[[slice], NDArray[np.intp]], k: int) -> Centroids:
+        group, counts, sums = np.arange(k)[:, None], np.zeros(k), np.zeros((k, self.table.shape[1]))
+        shift = self.table[0]
+        for at in blocks(len(self.table)):
+            member = (labels(at) == group).astype(np.float64)
+            counts += member.sum(axis=1)
+            sums += member @ (self.table[at] - shift)
+        return Centroids(0, True, shift + sums / np.maximum(counts, 1.0)[:, None], counts)

@@ -12,7 +12,7 @@ from conv2d.clustering._untyped import ConvergenceWarning, KMeans, SparseRows
 # initial points for k-means clustering", ICML 1998).
 START_ROWS = 3_000
 # Up to here, all rows cost little.
-_MANY_ROWS = 20_000
+MANY_ROWS = 20_000
 # On so few rows, a start need not have converged.
 START_ITERATIONS = 30
 
@@ -31,9 +31,16 @@ def best_start(
 
 def start_rows(features: Features, seed: int) -> Features:
     """Return the rows on which starts compete."""
-    if len(features) <= _MANY_ROWS:
+    if len(features) <= MANY_ROWS:
         return features
     return features[np.random.default_rng(seed).choice(len(features), START_ROWS, replace=False)]
+
+
+def drawn_rows(rows: int, most: int, seed: int) -> NDArray[np.intp] | slice:
+    """Return which of the rows to take: all, or so many drawn at random."""
+    if rows <= most:
+        return slice(None)
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
 def short_starts(rows: Features, k: int, *, n_init: int, n_iter: int, seed: int) -> NDArray[np.intp]:

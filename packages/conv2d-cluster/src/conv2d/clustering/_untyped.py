@@ -54,6 +54,7 @@ if TYPE_CHECKING:
             n_init: int = 1,
             max_iter: int = 300,
             tol: float = 1e-4,
+            algorithm: str = "lloyd",
             random_state: int,
         ) -> None: ...
         def fit(self, features: Float | SparseRows) -> Self: ...
