@@ -14,11 +14,10 @@ from conv2d.clustering._continuing import ContinuingClusterer
 from conv2d.clustering._fitted import named
 from conv2d.clustering._matching import Measure
 from conv2d.clustering._selection import Criterion
-from conv2d.clustering._starts import START_ITERATIONS, best_start, start_rows
+from conv2d.clustering._starts import START_ITERATIONS, best_start, drawn_rows, start_rows
 from conv2d.clustering._untyped import (
     ConvergenceWarning,
     KMeans,
-    MiniBatchKMeans,
     pairwise_distances,
 )
 
@@ -92,7 +91,8 @@ class KMeansClusterer(ContinuingClusterer[Centroids]):
     tol : float
         Relative movement of the centroids at which the fit has converged; 0: when no point changes its centroid.
     max_fit_points : int
-        With more rows than this, mini-batches of 8,192 rows are fitted instead of all rows in each iteration.
+        With more rows than this, so many are drawn at random and fitted; the others move the centroids in mini-batches
+        of 8,192 rows, as with `partial_fit`.
     random_state : int
         Seed; the same seed gives the same result.
 
@@ -213,28 +213,25 @@ class KMeansClusterer(ContinuingClusterer[Centroids]):
     def _fit_components(self, table: Features, k: int) -> Centroids:
         rows, seed = start_rows(table, self.random_state), self.random_state
         start = best_start(rows, k, n_init=self.n_init, max_iter=START_ITERATIONS, seed=seed).cluster_centers_
-        if len(table) <= self.max_fit_points:
-            model = self._lloyd(table, start, tol=self.tol)
-        else:
-            model = MiniBatchKMeans(
-                k, init=start, n_init=1, batch_size=_MINI_BATCH, max_iter=self.max_iter, random_state=seed
-            ).fit(table)
-        counts = np.bincount(model.labels_, minlength=k).astype(np.float64)
-        return Centroids(model.n_iter_, model.n_iter_ < self.max_iter, model.cluster_centers_, counts)
-
-    def _lloyd(self, table: Features, start: NDArray[np.float64], *, tol: float) -> KMeans:
-        # Elkan's algorithm finds what Lloyd's does, and its last iterations, which change little, cost little.
-        algorithm = "elkan" if len(start) > 1 else "lloyd"
+        drawn = drawn_rows(len(table), self.max_fit_points, seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # `converged` tells it
-            return KMeans(
-                len(start),
+            model = KMeans(
+                k,
                 init=start,
                 max_iter=self.max_iter,
-                tol=tol,
-                algorithm=algorithm,
-                random_state=self.random_state,
-            ).fit(table)
+                tol=self.tol,
+                # It finds what Lloyd's does, and its last iterations, which change little, cost little.
+                algorithm="elkan" if k > 1 else "lloyd",
+                random_state=seed,
+            ).fit(table[drawn])
+        counts = np.bincount(model.labels_, minlength=k).astype(np.float64)
+        found = Centroids(model.n_iter_, model.n_iter_ < self.max_iter, model.cluster_centers_, counts)
+        rest = np.setdiff1d(np.arange(len(table)), np.arange(len(table))[drawn], assume_unique=True)
+        for at in range(0, len(rest), _MINI_BATCH):
+            batch = table[rest[at : at + _MINI_BATCH]]
+            found = found.updated(batch, found.assign(batch))
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

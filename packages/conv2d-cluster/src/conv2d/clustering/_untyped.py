@@ -59,18 +59,6 @@ if TYPE_CHECKING:
         ) -> None: ...
         def fit(self, features: Float | SparseRows) -> Self: ...
 
-    class MiniBatchKMeans:
-        """Typed face of `sklearn.cluster.MiniBatchKMeans`."""
-
-        cluster_centers_: Float
-        labels_: NDArray[np.int32]
-        n_iter_: int
-
-        def __init__(
-            self, n_clusters: int, *, init: Float, n_init: int, batch_size: int, max_iter: int, random_state: int
-        ) -> None: ...
-        def fit(self, features: Float) -> Self: ...
-
     class BayesianGaussianMixture:
         """Typed face of `sklearn.mixture.BayesianGaussianMixture`."""
 
@@ -123,7 +111,7 @@ else:
     from scipy.sparse import csr_array
     from scipy.special import digamma, gammaln, logsumexp, xlogy
     from sklearn.base import BaseEstimator, ClusterMixin, clone
-    from sklearn.cluster import KMeans, MiniBatchKMeans
+    from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.metrics import (
         adjusted_mutual_info_score,
@@ -142,7 +130,6 @@ __all__ = [
     "ClusterMixin",
     "ConvergenceWarning",
     "KMeans",
-    "MiniBatchKMeans",
     "SparseRows",
     "adjusted_mutual_info_score",
     "adjusted_rand_score",
