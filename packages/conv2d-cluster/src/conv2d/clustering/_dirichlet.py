@@ -158,13 +158,15 @@ class DirichletProcessClusterer(GaussianParameters, TruncatedClusterer[Gaussians
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # `converged` tells it
-            model.fit(table)
+            # Far from nought, scikit-learn's sums of squares would lose the digits that matter.
+            shift = table.mean(axis=0)
+            model.fit(table - shift)
         return Gaussians(
             n_iter=int(model.n_iter_),
             converged=bool(model.converged_),
             covariance_type=self.covariance_type,
             weights=model.weights_,
-            means=model.means_,
+            means=model.means_ + shift,
             covariances=model.covariances_,
             factors=_factors(model, table.shape[1]),
         )
