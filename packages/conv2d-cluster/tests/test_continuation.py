@@ -1,7 +1,7 @@
 """Motifs that go on from earlier ones: against brute force and scikit-learn, and what decides it."""
 
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -58,14 +58,16 @@ def test_k_means_goes_on_as_lloyd_does_from_the_earlier_means() -> None:
     for seed in range(5):
         prior = rng.integers(0, 5, len(NOISE))
         means = np.array([NOISE[prior == c].mean(axis=0) for c in range(5)])
-        peer = KMeans(5, init=means, n_init=1, tol=0, max_iter=1000).fit(NOISE)
+        peer = KMeans(**cast("Any", {"n_clusters": 5, "init": means, "n_init": 1, "tol": 0, "max_iter": 1000})).fit(
+            NOISE
+        )
         model = KMeansClusterer(prior_margin=0.99, random_state=seed).fit(NOISE, k=5, prior_labels=prior)
         assert model.continuation_ is not None
         if not model.continuation_.continued:
             assert "keeps the ids of more points" in model.continuation_.reason
             continue
         assert adjusted_rand_score(peer.labels_, model.labels_) == 1.0
-        assert model.continuation_.loss == pytest.approx(peer.inertia_ / len(NOISE))
+        assert model.continuation_.loss == pytest.approx(cast("float", peer.inertia_) / len(NOISE))
 
 
 def by_hand(x: Floats, labels: NDArray[np.intp], k: int) -> tuple[Floats, Floats, Floats]:
@@ -79,19 +81,19 @@ def test_a_mixture_goes_on_by_classification() -> None:
     truth = rng.integers(0, 3, 300)
     x = 2.5 * np.eye(3)[truth] + rng.normal(size=(300, 3))
     prior = x.argmax(axis=1)  # the nearest mean, but without regard to weights and variances
-    labels = prior
-    for _ in range(100):
+    labels, before = prior, np.zeros_like(prior)
+    weights, means, variances, joint = (np.empty(0),) * 4
+    while not np.array_equal(labels, before):
         weights, means, variances = by_hand(x, labels, 3)
         joint = np.log(weights) - 0.5 * (
             ((x[:, None] - means) ** 2 / variances).sum(axis=2) + np.log(2 * np.pi * variances).sum(axis=1)
         )
         labels, before = joint.argmax(axis=1), labels
-        if np.array_equal(labels, before):
-            break
     model = GMMClusterer(prior_margin=0.99).fit(x, k=3, prior_labels=prior)
     told = model.continuation_
     assert told is not None
     assert told.continued
+    assert told.loss is not None and told.fresh_loss is not None and told.given_up is not None
     assert np.array_equal(model.labels_, labels)
     assert model.means_ == pytest.approx(means)
     assert model.covariances_ == pytest.approx(variances)

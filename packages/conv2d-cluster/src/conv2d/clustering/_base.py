@@ -2,18 +2,18 @@
 
 import warnings
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
-from typing import Generic, Protocol, Self, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from conv2d.clustering._check import Labels, Table, check_choice, check_count, check_labels
 from conv2d.clustering._continuation import Continuation
-from conv2d.clustering._fitted import C, FittedMotifs, named
-from conv2d.clustering._matching import MEASURES, LabelMatch, Measure, match_labels
-from conv2d.clustering._merging import Merge, merge_small
+from conv2d.clustering._fitted import C, Fit, FittedMotifs, named
+from conv2d.clustering._matching import MEASURES, Measure, match_labels
+from conv2d.clustering._merging import merge_small
 from conv2d.clustering._selection import Selection
 from conv2d.clustering._starts import drawn_rows
 from conv2d.clustering._untyped import ConvergenceWarning
@@ -37,18 +37,6 @@ class Clusterer(Protocol):
     def predict(self, features: ArrayLike) -> Labels:
         """Return the motif id of each row of `features` (N, F), int32 (N,)."""
         ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fit(Generic[C]):
-    """Components, and the motifs made of them."""
-
-    components: C
-    motif: Labels  # of each component
-    labels: Labels  # of each row
-    merges: tuple[Merge, ...]
-    match: LabelMatch | None
-    next_id: int
 
 
 class MotifClusterer(FittedMotifs[C]):
@@ -177,17 +165,7 @@ class MotifClusterer(FittedMotifs[C]):
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        self._components = found.components
-        self.component_motifs_ = found.motif
-        self.motif_ids_ = np.unique(found.motif)
-        self.labels_ = found.labels
-        self.selection_ = selection
-        self.merges_ = found.merges
-        self.match_ = found.match
-        self.continuation_ = continuation
-        self.next_id_ = found.next_id
-        self.n_iter_ = found.components.n_iter
-        self.converged_ = found.components.converged
+        self._keep(found, selection, continuation)
         self._call = {
             "k": k,
             "prior_labels": None if before is None else before.tolist(),

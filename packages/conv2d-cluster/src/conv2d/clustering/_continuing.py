@@ -5,9 +5,9 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from conv2d.clustering._base import Fit
 from conv2d.clustering._check import Labels, Table
 from conv2d.clustering._continuation import Continuation, Grouping, S, settled
+from conv2d.clustering._fitted import Fit
 from conv2d.clustering._search import SearchingClusterer
 from conv2d.clustering._starts import MANY_ROWS, drawn_rows
 
@@ -41,7 +41,7 @@ class ContinuingClusterer(SearchingClusterer[S]):
         start, motifs = start - np.count_nonzero(ids < 0), np.count_nonzero(ids >= 0)
         if motifs != k:
             return fresh, self._afresh(f"The earlier labels have {motifs} motifs here, the fit {k} components.")
-        grouping, kept = self._grouping(rows), float(np.count_nonzero(same & known) / np.count_nonzero(known))
+        grouping, kept = self._grouping(rows), np.count_nonzero(same & known) / max(1, np.count_nonzero(known))
         components, rounds, trouble = settled(grouping, start, k, kept)
         if components is None:
             return fresh, self._afresh(f"The earlier motifs do not go on: {trouble}.", rounds)

@@ -1,6 +1,7 @@
 """A fitted model: prediction, storage, the audit trail."""
 
 from abc import ABC
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
@@ -19,6 +20,18 @@ from conv2d.clustering._storage import FORMAT, check_stored, read_json, write_js
 from conv2d.clustering._untyped import BaseEstimator, ClusterMixin, check_is_fitted, validate_data
 
 C = TypeVar("C", bound=Components)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit(Generic[C]):
+    """Components, and the motifs made of them."""
+
+    components: C
+    motif: Labels  # of each component
+    labels: Labels  # of each row
+    merges: tuple[Merge, ...]
+    match: LabelMatch | None
+    next_id: int
 
 
 class FittedMotifs(ClusterMixin, BaseEstimator, ABC, Generic[C]):
@@ -47,6 +60,19 @@ class FittedMotifs(ClusterMixin, BaseEstimator, ABC, Generic[C]):
         table = validate_data(self, features, reset=reset, dtype=np.float64, ensure_all_finite=False)
         check_finite(table)
         return table
+
+    def _keep(self, found: Fit[C], selection: Selection, continuation: Continuation | None) -> None:
+        self._components = found.components
+        self.component_motifs_ = found.motif
+        self.motif_ids_ = np.unique(found.motif)
+        self.labels_ = found.labels
+        self.selection_ = selection
+        self.merges_ = found.merges
+        self.match_ = found.match
+        self.continuation_ = continuation
+        self.next_id_ = found.next_id
+        self.n_iter_ = found.components.n_iter
+        self.converged_ = found.components.converged
 
     def predict(self, features: ArrayLike) -> Labels:
         """Return the motif id of each row.
