@@ -227,7 +227,7 @@ class KMeansClusterer(ContinuingClusterer[Centroids]):
             ).fit(table[drawn])
         counts = np.bincount(model.labels_, minlength=k).astype(np.float64)
         found = Centroids(model.n_iter_, model.n_iter_ < self.max_iter, model.cluster_centers_, counts)
-        rest = np.setdiff1d(np.arange(len(table)), np.arange(len(table))[drawn], assume_unique=True)
+        rest = np.delete(np.arange(len(table)), drawn)
         for at in range(0, len(rest), _MINI_BATCH):
             batch = table[rest[at : at + _MINI_BATCH]]
             found = found.updated(batch, found.assign(batch))
