@@ -25,6 +25,7 @@ RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(size=(240, 4)) + 3 * RNG.integers(0, 2, (240, 1))
 CODES = RNG.integers(0, 5, (240, 6), dtype=np.int32)
 PRIOR = RNG.integers(-1, 4, 240)
+GOING_ON = KMeansClusterer(random_state=3).fit_predict(FEATURES + 0.2 * RNG.normal(size=FEATURES.shape), k=4)
 SUBJECT = np.repeat(["ann", "bob", "cy"], 80)
 
 CASES: dict[str, tuple[Any, np.ndarray, dict[str, Any]]] = {
@@ -35,6 +36,8 @@ CASES: dict[str, tuple[Any, np.ndarray, dict[str, Any]]] = {
         FEATURES,
         {"prior_labels": PRIOR},
     ),
+    "kmeans, going on": (KMeansClusterer(), FEATURES, {"k": 4, "prior_labels": GOING_ON}),
+    "gmm, going on": (GMMClusterer(), FEATURES, {"k": 4, "prior_labels": GOING_ON}),
     "process": (DirichletProcessClusterer(), FEATURES, {"prior_labels": PRIOR}),
     "hierarchical": (HDPClusterer(matching="iou"), FEATURES, {"prior_labels": PRIOR, "groups": SUBJECT}),
     "hierarchical, no groups": (HDPClusterer(), FEATURES, {}),
@@ -55,6 +58,8 @@ def test_an_audit_keeps_the_schema_and_replays(case: str) -> None:
     assert audit["seed"] == model.random_state
     assert len(audit["merges"]) == len(model.merges_)
     assert (audit["match"] is None) == (call.get("prior_labels") is None)
+    if "going on" in case:
+        assert audit["continuation"]["continued"]
     again = replay(audit, data)
     assert (again.same, again.differences) == (True, ())
     assert again.labels is not None

@@ -235,7 +235,9 @@ def test_float32_is_computed_in_float64(model: KMeansClusterer | GMMClusterer) -
 @EVERY
 def test_a_constant_feature_changes_no_label(model: KMeansClusterer | GMMClusterer) -> None:
     features, truth = blobs()
-    assert np.array_equal(model.fit_predict(np.hstack([features, np.full((len(features), 1), 7.0)]), k=4), truth)
+    for value in (7.0, 1e9):
+        assert np.array_equal(model.fit_predict(np.hstack([features, np.full((len(features), 1), value)]), k=4), truth)
+    assert np.array_equal(model.fit_predict(features + 1e6, k=4), truth)
 
 
 @EVERY
@@ -283,7 +285,7 @@ def test_bad_input_is_named(
         ({"n_init": 0}, ValueError, "n_init"),
         ({"criterion": "elbow"}, ValueError, "criterion"),
         ({"matching": "dice"}, ValueError, "matching"),
-        ({"tol": 0.0}, ValueError, "tol"),
+        ({"tol": -1.0}, ValueError, "tol"),
         ({"max_fit_points": 0}, ValueError, "max_fit_points"),
         ({"max_iter": 2.5}, TypeError, "max_iter"),
         ({"random_state": None}, TypeError, "random_state"),

@@ -70,8 +70,9 @@ def test_degenerate_input(kind: type[DirichletProcessClusterer | HDPClusterer]) 
     with pytest.raises(ValueError, match="NaN"):
         kind().fit([[0.0], [np.nan]])
     features, truth = corpus()
-    constant = np.hstack([features, np.full((300, 1), 7.0)])
-    assert np.array_equal(kind().fit_predict(constant), truth)
+    for value in (7.0, 1e9):
+        assert np.array_equal(kind().fit_predict(np.hstack([features, np.full((300, 1), value)])), truth)
+    assert np.array_equal(kind().fit_predict(features + 1e6), truth)
     assert np.array_equal(kind().fit_predict(features.astype(np.float32)), truth)
     assert np.array_equal(kind(max_fit_points=200).fit_predict(features), truth)
     for name, value in (("max_clusters", 0), ("max_iter", 0), ("tol", -1.0), ("merge_distance", "l2")):

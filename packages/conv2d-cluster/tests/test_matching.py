@@ -111,6 +111,7 @@ def test_retired_ids_are_never_used_again(refits: list[tuple[NDArray[np.int32], 
         (([-2], [0]), ValueError, "-2"),
         (([3], [0], 3), ValueError, "at least 4"),
         (([3], [0], 4.5), TypeError, "next_id"),
+        (([2**31 - 1, 2**31 - 1], [0, 1]), ValueError, "largest int32"),
     ],
 )
 def test_bad_input_is_named(arguments: tuple, error: type[Exception], message: str) -> None:

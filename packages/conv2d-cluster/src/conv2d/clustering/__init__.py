@@ -3,6 +3,7 @@
 from conv2d.clustering._adapter import ScikitLearnClusterer
 from conv2d.clustering._base import Clusterer, MotifClusterer
 from conv2d.clustering._codes import CodeMixtureClusterer
+from conv2d.clustering._continuation import Continuation
 from conv2d.clustering._dirichlet import DirichletProcessClusterer
 from conv2d.clustering._gmm import GMMClusterer
 from conv2d.clustering._groups import fit_groups
@@ -19,6 +20,7 @@ __all__ = [
     "Candidate",
     "Clusterer",
     "CodeMixtureClusterer",
+    "Continuation",
     "DirichletProcessClusterer",
     "GMMClusterer",
     "HDPClusterer",

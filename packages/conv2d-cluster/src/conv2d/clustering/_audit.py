@@ -12,13 +12,13 @@ from conv2d.clustering._check import Table
 from conv2d.clustering._untyped import threadpool_info
 
 if TYPE_CHECKING:
-    from conv2d.clustering._base import MotifClusterer
+    from conv2d.clustering._fitted import FittedMotifs
 
 AUDIT_FORMAT = "conv2d.clustering.audit/1"
 _PACKAGES = ("conv2d-cluster", "numpy", "scipy", "scikit-learn")
 
 
-def build_audit(model: "MotifClusterer[Any]", table: Table, call: dict[str, Any]) -> dict[str, Any]:
+def build_audit(model: "FittedMotifs[Any]", table: Table, call: dict[str, Any]) -> dict[str, Any]:
     """Return the audit of a fitted model as JSON values."""
     motifs, support = np.unique(model.labels_, return_counts=True)
     return {
@@ -34,6 +34,7 @@ def build_audit(model: "MotifClusterer[Any]", table: Table, call: dict[str, Any]
         | {"candidates": [asdict(found) for found in model.selection_.candidates]},
         "merges": [asdict(merge) for merge in model.merges_],
         "match": None if model.match_ is None else model.match_.to_dict(),
+        "continuation": None if model.continuation_ is None else asdict(model.continuation_),
         "result": {
             "component_motifs": model.component_motifs_.tolist(),
             "support": [[int(motif), int(count)] for motif, count in zip(motifs, support, strict=True)],

@@ -1,26 +1,22 @@
-"""What all clusterers share: merging, stable ids, prediction, storage, the audit trail."""
+"""What all clusterers share: from components to motifs with stable ids."""
 
 import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import replace
 from math import ceil
-from os import PathLike
-from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from conv2d.clustering._audit import build_audit
-from conv2d.clustering._check import Labels, Table, check_choice, check_count, check_finite, check_labels
-from conv2d.clustering._components import Components
-from conv2d.clustering._matching import MEASURES, LabelMatch, Measure, match_labels
-from conv2d.clustering._merging import Merge, merge_small
+from conv2d.clustering._check import Labels, Table, check_choice, check_count, check_labels
+from conv2d.clustering._continuation import Continuation
+from conv2d.clustering._fitted import C, Fit, FittedMotifs, named
+from conv2d.clustering._matching import MEASURES, Measure, match_labels
+from conv2d.clustering._merging import merge_small
 from conv2d.clustering._selection import Selection
-from conv2d.clustering._storage import FORMAT, check_stored, read_json, write_json
-from conv2d.clustering._untyped import BaseEstimator, ClusterMixin, ConvergenceWarning, check_is_fitted, validate_data
-
-C = TypeVar("C", bound=Components)
+from conv2d.clustering._starts import drawn_rows
+from conv2d.clustering._untyped import ConvergenceWarning
 
 
 @runtime_checkable
@@ -43,7 +39,7 @@ class Clusterer(Protocol):
         ...
 
 
-class MotifClusterer(ClusterMixin, BaseEstimator, ABC, Generic[C]):
+class MotifClusterer(FittedMotifs[C]):
     """What all clusterers of this wheel have; make one of the subclasses.
 
     A subclass fits components. This class merges those that hold too few points, names the motifs, matches the names
@@ -63,6 +59,9 @@ class MotifClusterer(ClusterMixin, BaseEstimator, ABC, Generic[C]):
         Merges for minimum support, in order.
     match_ : LabelMatch or None
         How motifs were matched to `prior_labels`.
+    continuation_ : Continuation or None
+        Whether motifs go on from those of `prior_labels` or were found afresh, and what decided it; None without prior
+        labels, and for the clusterers that only match.
     next_id_ : int
         First id never used, for the next refit.
     n_iter_ : int
@@ -85,21 +84,6 @@ class MotifClusterer(ClusterMixin, BaseEstimator, ABC, Generic[C]):
     max_fit_points: int
     random_state: int
 
-    labels_: Labels
-    motif_ids_: Labels
-    component_motifs_: Labels
-    selection_: Selection
-    merges_: tuple[Merge, ...]
-    match_: LabelMatch | None
-    next_id_: int
-    n_iter_: int
-    converged_: bool
-    n_features_in_: int
-
-    _component_type: ClassVar[type[Components]]
-    _components: C
-    _call: dict[str, Any] | None
-
     @abstractmethod
     def _choose(self, table: Table, k: int | None) -> tuple[C, Selection]:
         """Fit components to a checked table: `k` of them, or as many as suit."""
@@ -107,12 +91,6 @@ class MotifClusterer(ClusterMixin, BaseEstimator, ABC, Generic[C]):
     @abstractmethod
     def _check_parameters(self) -> None:
         """Refuse parameters that only the subclass has."""
-
-    def _checked(self, features: ArrayLike, *, reset: bool) -> Table:
-        """Return the features as a table, or say what is wrong with them."""
-        table = validate_data(self, features, reset=reset, dtype=np.float64, ensure_all_finite=False)
-        check_finite(table)
-        return table
 
     def _points(self, table: Table) -> Table:
         """Return the columns of a checked table that are coordinates."""
@@ -175,16 +153,32 @@ class MotifClusterer(ClusterMixin, BaseEstimator, ABC, Generic[C]):
         before = None if prior_labels is None else _checked_prior(prior_labels, len(table))
         if next_id is not None and before is None:
             raise ValueError("next_id continues the numbering of earlier motifs: pass it together with prior_labels.")
-        components, selection = self._choose(self._learnt_from(table), k)
-        if not components.converged:
+        learnt = self._learnt_rows(len(table))
+        components, selection = self._choose(table[learnt], k)
+        found, continuation = self._named(components, table, before, next_id), None
+        if before is not None:
+            found, continuation = self._continued(table, learnt, found, before, next_id)
+        if not found.components.converged:
             warnings.warn(
                 f"{type(self).__name__} stopped at max_iter before it converged (k={selection.k}); raise max_iter or "
                 "tol, or scale the features.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
+        self._keep(found, selection, continuation)
+        self._call = {
+            "k": k,
+            "prior_labels": None if before is None else before.tolist(),
+            "next_id": next_id,
+            "rows": [len(table)],
+        }
+        return self
+
+    def _named(self, components: C, table: Table, before: Labels | None, next_id: int | None) -> Fit[C]:
+        """Merge components that hold too few points, and name the motifs, as before where they were there before."""
         assigned = components.assign(table)
-        support = np.bincount(assigned[assigned >= 0], minlength=selection.k)
+        size = len(getattr(components, components.per_component[0]))
+        support = np.bincount(assigned[assigned >= 0], minlength=size)
         # A component without points is no motif, whatever the minimum support.
         least = max(1, ceil(self.min_support * len(table)))
         group, merges = merge_small(support, least, lambda: self._distances(components))
@@ -196,33 +190,27 @@ class MotifClusterer(ClusterMixin, BaseEstimator, ABC, Generic[C]):
             motif = np.array([match.mapping[int(current)] for current in motif], dtype=np.int32)
         order = np.lexsort((-support, motif))
         position = np.argsort(order)
-
-        self._components = components.permuted(order)
-        self.component_motifs_ = motif[order]
-        self.motif_ids_ = np.unique(motif)
-        self.labels_ = named(motif, assigned)
-        self.selection_ = selection
-        self.merges_ = tuple(
-            replace(merge, component=int(position[merge.component]), into=int(position[merge.into])) for merge in merges
+        return Fit(
+            components=components.permuted(order),
+            motif=motif[order],
+            labels=named(motif, assigned),
+            merges=tuple(
+                replace(merge, component=int(position[merge.component]), into=int(position[merge.into]))
+                for merge in merges
+            ),
+            match=match,
+            next_id=int(motif.max(initial=-1)) + 1 if match is None else match.next_id,
         )
-        self.match_ = match
-        self.next_id_ = int(motif.max(initial=-1)) + 1 if match is None else match.next_id
-        self.n_iter_ = components.n_iter
-        self.converged_ = components.converged
-        self._call = {
-            "k": k,
-            "prior_labels": None if before is None else before.tolist(),
-            "next_id": next_id,
-            "rows": [len(table)],
-        }
-        return self
 
-    def _learnt_from(self, table: Table) -> Table:
+    def _continued(
+        self, table: Table, learnt: NDArray[np.intp] | slice, fresh: Fit[C], before: Labels, next_id: int | None
+    ) -> tuple[Fit[C], Continuation | None]:
+        """Return motifs that go on from the earlier ones, where the clusterer can and they suit the data."""
+        return fresh, None
+
+    def _learnt_rows(self, rows: int) -> NDArray[np.intp] | slice:
         """Return the rows that components are fitted to: of very many, as many as `max_fit_points`."""
-        if len(table) <= self.max_fit_points:
-            return table
-        rows = np.random.default_rng(self.random_state).choice(len(table), self.max_fit_points, replace=False)
-        return table[np.sort(rows)]
+        return drawn_rows(rows, self.max_fit_points, self.random_state)
 
     def fit_predict(
         self,
@@ -252,116 +240,6 @@ class MotifClusterer(ClusterMixin, BaseEstimator, ABC, Generic[C]):
         """
         return self.fit(features, k=k, prior_labels=prior_labels, next_id=next_id).labels_
 
-    def predict(self, features: ArrayLike) -> Labels:
-        """Return the motif id of each row.
-
-        Parameters
-        ----------
-        features : float32 or float64, shape (N, F)
-            One point per row, finite, with as many columns as were fitted.
-
-        Returns
-        -------
-        int32, shape (N,)
-            Motif ids.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the clusterer was not fitted; a ValueError and an AttributeError.
-        ValueError
-            If features are not a finite (N, F) table.
-        """
-        check_is_fitted(self)
-        return named(self.component_motifs_, self._components.assign(self._checked(features, reset=False)))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fitted model as JSON values, exact for float64.
-
-        Parameters, components, ids and labels are in it: what `predict` and the next matching need. The records of
-        the fit (`selection_`, `merges_`, `match_`) are not.
-        """
-        check_is_fitted(self)
-        return {
-            "format": FORMAT,
-            "class": type(self).__name__,
-            "params": self.get_params(deep=False),
-            "n_features": self.n_features_in_,
-            "components": self._components.to_dict(),
-            "component_motifs": self.component_motifs_.tolist(),
-            "labels": self.labels_.tolist(),
-            "next_id": self.next_id_,
-        }
-
-    @classmethod
-    def from_dict(cls, stored: dict[str, Any]) -> Self:
-        """Rebuild a model from `to_dict`.
-
-        Raises
-        ------
-        ValueError
-            If `stored` is of another format or class, or incomplete.
-        """
-        check_stored(stored, cls.__name__)
-        model = cls(**stored["params"])
-        model._components = cast("C", cls._component_type.from_dict(stored["components"]))
-        model.component_motifs_ = np.array(stored["component_motifs"], dtype=np.int32)
-        model.motif_ids_ = np.unique(model.component_motifs_)
-        model.labels_ = np.array(stored["labels"], dtype=np.int32)
-        model.next_id_ = int(stored["next_id"])
-        model.n_iter_ = model._components.n_iter
-        model.converged_ = model._components.converged
-        model.n_features_in_ = int(stored["n_features"])
-        model._call = None
-        return model
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the fitted model to a JSON file, whole or not at all; see `to_dict`."""
-        write_json(Path(path), self.to_dict())
-
-    @classmethod
-    def load(cls, path: str | PathLike[str]) -> Self:
-        """Read a model that `save` wrote; see `from_dict`."""
-        return cls.from_dict(read_json(Path(path)))
-
-    def audit(self, features: ArrayLike) -> dict[str, Any]:
-        """Return the record of the fit, as JSON values: what came in, what was decided by which numbers, what came out.
-
-        `replay` repeats the fit from it. The schema is ``audit.schema.json`` in this package.
-
-        Parameters
-        ----------
-        features : float32 or float64, shape (N, F)
-            The rows that were fitted; after `partial_fit`, those of all batches, one after another.
-
-        Returns
-        -------
-        dict
-            Hash and shape of the data, parameters and seed, earlier labels, versions and threads, every candidate k,
-            merge and match with its numbers, and the labels.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the clusterer was not fitted.
-        ValueError
-            If the model was loaded from a file, which holds no record of its fit, or `features` are not the rows that
-            were fitted: their number differs, or `predict` of them is not `labels_`.
-        """
-        check_is_fitted(self)
-        return self._audit(self._checked(features, reset=False))
-
-    def _audit(self, table: Table) -> dict[str, Any]:
-        if self._call is None:
-            raise ValueError("A stored model has no record of its fit. Make the audit where the model is fitted.")
-        rows = sum(self._call["rows"])
-        if len(table) != rows:
-            raise ValueError(f"audit needs the {rows} rows that were fitted, got {len(table)}.")
-        last = table[len(table) - len(self.labels_) :]
-        if not np.array_equal(named(self.component_motifs_, self._components.assign(last)), self.labels_):
-            raise ValueError("audit needs the rows that were fitted, in their order: these get other labels.")
-        return build_audit(self, table, self._call)
-
     def _check_common_parameters(self) -> None:
         if not 0 <= self.min_support < 1:
             raise ValueError(
@@ -388,8 +266,3 @@ def _motifs_by_size(group: NDArray[np.intp], support: NDArray[np.intp]) -> Label
     size = np.bincount(member, weights=support, minlength=heads.size)
     rank = np.argsort(np.lexsort((heads, -size)))
     return rank[member].astype(np.int32)
-
-
-def named(motif: Labels, assigned: NDArray[np.intp]) -> Labels:
-    """Return the motif of each row from that of its component; noise stays noise."""
-    return np.append(motif, np.int32(-1))[assigned]

@@ -1,15 +1,15 @@
 """Motifs of discrete codes: mixtures of categorical or multinomial distributions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from conv2d.clustering._check import Table, check_choice, check_count, check_positive
-from conv2d.clustering._components import Components
+from conv2d.clustering._components import Density
+from conv2d.clustering._continuing import ContinuingClusterer
 from conv2d.clustering._matching import Measure
-from conv2d.clustering._search import SearchingClusterer
 from conv2d.clustering._selection import Criterion
 from conv2d.clustering._starts import best_start
 from conv2d.clustering._untyped import SparseRows, csr_array, logsumexp
@@ -18,7 +18,7 @@ Emission = Literal["categorical", "multinomial"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CodeTables(Components):
+class CodeTables(Density):
     """Code probabilities of each component, one table for each position or one for all."""
 
     n_positions: int
@@ -41,6 +41,16 @@ class CodeTables(Components):
         """Return log weight plus log-likelihood of each row under each component, (N, C)."""
         return rows @ self.log_probability.T + np.log(self.weights)
 
+    def log_density(self, table: Table) -> NDArray[np.float64]:
+        """Return the log-likelihood of each row."""
+        return logsumexp(self.log_joint(self.counted(table)), axis=1)
+
+    def free_parameters(self, table: Table) -> int:
+        """Return the number of weights, and of probabilities of the codes that were seen, that can be chosen freely."""
+        seen = self.counted(table).T @ np.ones((len(table), 1)) > 0
+        blocks, size = self.n_positions if self.per_position else 1, len(self.weights)
+        return size * (int(np.count_nonzero(seen)) - blocks) + size - 1
+
     def distances(self) -> NDArray[np.float64]:
         """Return the Bhattacharyya distances of the components, summed over positions, (C, C)."""
         blocks = self.n_positions if self.per_position else 1
@@ -62,7 +72,7 @@ def counted(table: Table, n_codes: int, per_position: bool) -> SparseRows:
     return csr_array((np.ones(columns.size), columns, starts), shape=(rows, width))
 
 
-class CodeMixtureClusterer(SearchingClusterer[CodeTables]):
+class CodeMixtureClusterer(ContinuingClusterer[CodeTables]):
     """Mixture over the discrete codes of windows, whose motif ids do not change from one fit to the next.
 
     For what a quantiser emits: P codes for each window, without an order among code numbers. Distances of code
@@ -87,6 +97,9 @@ class CodeMixtureClusterer(SearchingClusterer[CodeTables]):
         nearest by Bhattacharyya distance, the smallest first, until none is left.
     matching : {"overlap", "iou"}
         How motifs are matched to earlier labels; see `match_labels`. Codes have no centroid.
+    prior_margin : float
+        Earlier motifs go on if that gives up at most this share of what a fresh fit gains over one component for all
+        points, ``0 <= prior_margin < 1``; see `Continuation`.
     smoothing : float
         Strength of the prior, in codes per table: each table is drawn towards the frequencies of all points, so that
         no code is impossible.
@@ -140,6 +153,7 @@ class CodeMixtureClusterer(SearchingClusterer[CodeTables]):
         criterion: Criterion = "bic",
         min_support: float = 0.0,
         matching: Measure = "overlap",
+        prior_margin: float = 0.05,
         smoothing: float = 1.0,
         n_init: int = 4,
         max_iter: int = 200,
@@ -154,6 +168,7 @@ class CodeMixtureClusterer(SearchingClusterer[CodeTables]):
         self.criterion: Criterion = criterion
         self.min_support = min_support
         self.matching: Measure = matching
+        self.prior_margin = prior_margin
         self.smoothing = smoothing
         self.n_init = n_init
         self.max_iter = max_iter
@@ -201,32 +216,61 @@ class CodeMixtureClusterer(SearchingClusterer[CodeTables]):
             check_positive(name, getattr(self, name))
 
     def _fit_components(self, table: Table, k: int) -> CodeTables:
-        n_codes, per_position = self._n_codes, self.emission == "categorical"
-        rows = counted(table, n_codes, per_position)
-        blocks = table.shape[1] if per_position else 1
-        pooled = (rows.T @ np.ones((len(table), 1))).reshape(blocks, n_codes) + 1.0
-        prior = (self.smoothing * pooled / pooled.sum(axis=1, keepdims=True)).reshape(-1)
-        start = best_start(rows, k, n_init=self.n_init, seed=self.random_state)
-        resp = np.eye(k)[start.labels_]
+        rows = self._grouping(table)
+        start = best_start(rows.counts, k, n_init=self.n_init, seed=self.random_state)
+        return rows.maximised(np.eye(k)[start.labels_], max_iter=self.max_iter, tol=self.tol)
+
+    def _grouping(self, table: Table) -> "_CodeRows":
+        return _CodeRows.of(table, self._n_codes, self.emission == "categorical", self.smoothing)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _CodeRows:
+    """Rows of codes that tables are fitted to."""
+
+    counts: SparseRows
+    n_rows: int
+    n_positions: int
+    n_codes: int
+    per_position: bool
+    prior: NDArray[np.float64]  # pseudo-counts, which sum to the smoothing in each table
+
+    @classmethod
+    def of(cls, table: Table, n_codes: int, per_position: bool, smoothing: float) -> "_CodeRows":
+        """Return the rows of a table."""
+        counts, (n_rows, n_positions) = counted(table, n_codes, per_position), table.shape
+        pooled = (counts.T @ np.ones((n_rows, 1))).reshape(n_positions if per_position else 1, n_codes) + 1.0
+        prior = (smoothing * pooled / pooled.sum(axis=1, keepdims=True)).reshape(-1)
+        return cls(counts, n_rows, n_positions, n_codes, per_position, prior)
+
+    def estimated(self, labels: NDArray[np.intp], k: int) -> CodeTables:
+        """Return the tables of the groups 0 … k - 1 of rows; rows in group −1 are left out."""
+        return self._tables((labels[:, None] == np.arange(k)).astype(np.float64))
+
+    def reassigned(self, components: CodeTables) -> tuple[NDArray[np.intp], CodeTables]:
+        """Return the component of each row, and the tables of the groups that this makes."""
+        labels = components.log_joint(self.counts).argmax(axis=1)
+        return labels, self.estimated(labels, len(components.weights))
+
+    def maximised(self, resp: NDArray[np.float64], *, max_iter: int, tol: float) -> CodeTables:
+        """Return what expectation maximisation reaches from responsibilities (N, C)."""
         before, n_iter, converged = -np.inf, 0, False
         while True:
-            counts = (rows.T @ resp).T + prior
-            table_sums = counts.reshape(k, blocks, n_codes).sum(axis=2)
-            log_probability = np.log(counts) - np.log(np.repeat(table_sums, n_codes, axis=1))
-            weights = (resp.sum(axis=0) + 1.0) / (len(table) + k)
-            fitted = CodeTables(n_iter, converged, table.shape[1], n_codes, per_position, weights, log_probability)
-            if converged or n_iter == self.max_iter:
-                return fitted
-            joint = fitted.log_joint(rows)
+            fitted = self._tables(resp)
+            if converged or n_iter == max_iter:
+                return replace(fitted, n_iter=n_iter, converged=converged)
+            joint = fitted.log_joint(self.counts)
             likelihood = logsumexp(joint, axis=1, keepdims=True)
-            posterior = float(likelihood.sum() + (prior * log_probability).sum() + np.log(weights).sum())
+            log_prior = (self.prior * fitted.log_probability).sum() + np.log(fitted.weights).sum()
+            posterior = float(likelihood.sum() + log_prior)
             resp = np.exp(joint - likelihood)
-            n_iter, converged, before = n_iter + 1, posterior - before < self.tol * len(table), posterior
+            n_iter, converged, before = n_iter + 1, posterior - before < tol * self.n_rows, posterior
 
-    def _bic(self, table: Table, components: CodeTables) -> float:
-        rows = components.counted(table)
-        blocks = components.n_positions if components.per_position else 1
-        seen = rows.T @ np.ones((len(table), 1)) > 0
-        free = len(components.weights) * (int(np.count_nonzero(seen)) - blocks) + len(components.weights) - 1
-        likelihood = logsumexp(components.log_joint(rows), axis=1).sum()
-        return float(free * np.log(len(table)) - 2 * likelihood)
+    def _tables(self, resp: NDArray[np.float64]) -> CodeTables:
+        """Return the most probable tables given responsibilities."""
+        k = resp.shape[1]
+        counts = (self.counts.T @ resp).T + self.prior
+        table_sums = counts.reshape(k, -1, self.n_codes).sum(axis=2)
+        log_probability = np.log(counts) - np.log(np.repeat(table_sums, self.n_codes, axis=1))
+        weights = (resp.sum(axis=0) + 1.0) / (resp.sum() + k)
+        return CodeTables(0, True, self.n_positions, self.n_codes, self.per_position, weights, log_probability)

@@ -1,6 +1,7 @@
 """Fitted parameters of the components: one class for each kind of clusterer, all with the same few methods."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self, cast
 
@@ -8,6 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conv2d.clustering._check import Table
+
+# Rows are worked on in blocks that stay in the cache.
+_BLOCK = 1024
+
+
+def blocks(rows: int) -> Iterator[slice]:
+    """Return the slices of the blocks of so many rows."""
+    return (slice(at, at + _BLOCK) for at in range(0, rows, _BLOCK))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +50,38 @@ class Components(ABC):
     def from_dict(cls, stored: dict[str, Any]) -> Self:
         """Rebuild what `to_dict` returned."""
         return cls(**{field.name: _rebuilt(stored[field.name]) for field in fields(cls)})
+
+
+class Scored(Components):
+    """Components that say how well they fit."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def loss(self, table: Table) -> float:
+        """Return what a fit makes small, as a mean over the rows."""
+
+
+class Density(Scored):
+    """Components that make up a probability density."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def log_density(self, table: Table) -> NDArray[np.float64]:
+        """Return the log density of each row, (N,)."""
+
+    @abstractmethod
+    def free_parameters(self, table: Table) -> int:
+        """Return how many numbers were fitted to the table."""
+
+    def loss(self, table: Table) -> float:
+        """Return the mean negative log density."""
+        return -float(self.log_density(table).mean())
+
+    def bic(self, table: Table) -> float:
+        """Return the Bayesian information criterion."""
+        return 2 * len(table) * self.loss(table) + self.free_parameters(table) * float(np.log(len(table)))
 
 
 def _rebuilt(value: Any) -> Any:

@@ -6,9 +6,17 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from conv2d.clustering._base import C, MotifClusterer
+from conv2d.clustering._base import MotifClusterer
 from conv2d.clustering._check import Features, Table, check_choice, check_count, check_positive, count_distinct
-from conv2d.clustering._gaussians import COVARIANCES, MERGE_DISTANCES, CovarianceType, Gaussians, MergeDistance
+from conv2d.clustering._fitted import C
+from conv2d.clustering._gaussians import (
+    COVARIANCES,
+    MERGE_DISTANCES,
+    CovarianceType,
+    GaussianParameters,
+    Gaussians,
+    MergeDistance,
+)
 from conv2d.clustering._matching import Measure
 from conv2d.clustering._selection import Selection
 from conv2d.clustering._untyped import BayesianGaussianMixture, ConvergenceWarning, digamma
@@ -40,7 +48,7 @@ class TruncatedClusterer(MotifClusterer[C]):
         return fitted.permuted(held), Selection(held.size, "posterior", (), reason)
 
 
-class DirichletProcessClusterer(TruncatedClusterer[Gaussians]):
+class DirichletProcessClusterer(GaussianParameters, TruncatedClusterer[Gaussians]):
     """Dirichlet-process mixture of Gaussians whose motif ids do not change from one fit to the next.
 
     The posterior is the variational one of the stick-breaking construction, truncated [1]_, as scikit-learn's
@@ -123,21 +131,6 @@ class DirichletProcessClusterer(TruncatedClusterer[Gaussians]):
         self.max_fit_points = max_fit_points
         self.random_state = random_state
 
-    @property
-    def weights_(self) -> NDArray[np.float64]:
-        """Expected weights, float64 (C,), by motif id."""
-        return self._components.weights
-
-    @property
-    def means_(self) -> NDArray[np.float64]:
-        """Expected means, float64 (C, F), by motif id."""
-        return self._components.means
-
-    @property
-    def covariances_(self) -> NDArray[np.float64]:
-        """Covariances, float64: (C, F) for "diag", (C, F, F) for "full", (F, F) for "tied"."""
-        return self._components.covariances
-
     def _check_parameters(self) -> None:
         for name in ("n_init", "max_iter"):
             check_count(name, getattr(self, name))
@@ -165,15 +158,16 @@ class DirichletProcessClusterer(TruncatedClusterer[Gaussians]):
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # `converged` tells it
-            model.fit(table)
+            # Far from nought, scikit-learn's sums of squares would lose the digits that matter.
+            shift = table.mean(axis=0)
+            model.fit(table - shift)
         return Gaussians(
             n_iter=int(model.n_iter_),
             converged=bool(model.converged_),
             covariance_type=self.covariance_type,
             weights=model.weights_,
-            means=model.means_,
+            means=model.means_ + shift,
             covariances=model.covariances_,
-            precisions_cholesky=model.precisions_cholesky_,
             factors=_factors(model, table.shape[1]),
         )
 

@@ -1,32 +1,33 @@
 """Gaussian-mixture motifs."""
 
-import warnings
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from conv2d.clustering._check import Features, Table, check_choice, check_count, check_positive
-from conv2d.clustering._gaussians import COVARIANCES, MERGE_DISTANCES, CovarianceType, Gaussians, MergeDistance
+from conv2d.clustering._check import Features, check_choice, check_count, check_positive
+from conv2d.clustering._continuing import ContinuingClusterer
+from conv2d.clustering._em import MixtureRows
+from conv2d.clustering._gaussians import (
+    COVARIANCES,
+    MERGE_DISTANCES,
+    CovarianceType,
+    GaussianParameters,
+    Gaussians,
+    MergeDistance,
+)
 from conv2d.clustering._matching import Measure
-from conv2d.clustering._search import SearchingClusterer
 from conv2d.clustering._selection import Criterion
-from conv2d.clustering._starts import best_start, start_rows
-from conv2d.clustering._untyped import ConvergenceWarning, GaussianMixture
+from conv2d.clustering._starts import short_starts, start_rows
 
-# A start need not have converged, for expectation maximisation goes on from it.
-_KMEANS_ITERATIONS = 10
-# Variances of a start differ at most by this factor within a component, so that their inverse can be taken.
-_CONDITION = 1e10
-
-
-class _Start(NamedTuple):
-    weights: NDArray[np.float64]
-    means: NDArray[np.float64]
-    precisions: NDArray[np.float64]
+# Starts compete after short runs of k-means and of expectation maximisation, and only the best is finished (Biernacki,
+# Celeux and Govaert, "Choosing starting values for the EM algorithm", Computational Statistics & Data Analysis 41,
+# 2003).
+_KMEANS_ITERATIONS = 5
+_SHORT_RUN = 2
 
 
-class GMMClusterer(SearchingClusterer[Gaussians]):
+class GMMClusterer(GaussianParameters, ContinuingClusterer[Gaussians]):
     """Gaussian mixture whose motif ids do not change from one fit to the next.
 
     Parameters
@@ -47,6 +48,9 @@ class GMMClusterer(SearchingClusterer[Gaussians]):
         distance of the means under the mean of the two covariances.
     matching : {"overlap", "iou", "centroid"}
         How motifs are matched to earlier labels; see `match_labels`.
+    prior_margin : float
+        Earlier motifs go on if that gives up at most this share of what a fresh fit gains over one component for all
+        points, ``0 <= prior_margin < 1``; see `Continuation`.
     n_init : int
         Number of starts: short k-means fits, of which the likeliest as a mixture is taken. Above 20,000 rows the starts
         compete on 3,000, drawn at random.
@@ -100,6 +104,7 @@ class GMMClusterer(SearchingClusterer[Gaussians]):
         min_support: float = 0.0,
         merge_distance: MergeDistance = "bhattacharyya",
         matching: Measure = "overlap",
+        prior_margin: float = 0.05,
         n_init: int = 4,
         max_iter: int = 200,
         tol: float = 1e-3,
@@ -114,27 +119,13 @@ class GMMClusterer(SearchingClusterer[Gaussians]):
         self.min_support = min_support
         self.merge_distance: MergeDistance = merge_distance
         self.matching: Measure = matching
+        self.prior_margin = prior_margin
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
         self.reg_covar = reg_covar
         self.max_fit_points = max_fit_points
         self.random_state = random_state
-
-    @property
-    def weights_(self) -> NDArray[np.float64]:
-        """Mixture weights, float64 (C,), by motif id."""
-        return self._components.weights
-
-    @property
-    def means_(self) -> NDArray[np.float64]:
-        """Means, float64 (C, F), by motif id."""
-        return self._components.means
-
-    @property
-    def covariances_(self) -> NDArray[np.float64]:
-        """Covariances, float64: (C, F) for "diag", (C, F, F) for "full", (F, F) for "tied"."""
-        return self._components.covariances
 
     def _check_parameters(self) -> None:
         check_count("n_init", self.n_init)
@@ -147,72 +138,15 @@ class GMMClusterer(SearchingClusterer[Gaussians]):
     def _distances(self, components: Gaussians) -> NDArray[np.float64]:
         return components.distances(self.merge_distance)
 
-    def _bic(self, table: Table, components: Gaussians) -> float:
-        return components.mixture(components.weights).bic(table)
-
     def _fit_components(self, table: Features, k: int) -> Gaussians:
         if len(table) < 2:
             raise ValueError("A Gaussian needs at least 2 points, features has 1 row (n_samples = 1).")
-        start = self._best_start(table, k)
-        model = GaussianMixture(
-            k,
-            covariance_type=self.covariance_type,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            reg_covar=self.reg_covar,
-            weights_init=start.weights,
-            means_init=start.means,
-            precisions_init=start.precisions,
-            random_state=self.random_state,
-        )
-        with warnings.catch_warnings():
-            # `converged` tells it, for the k that is taken and not for each one tried.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(table)
-        return Gaussians(
-            n_iter=int(model.n_iter_),
-            converged=bool(model.converged_),
-            covariance_type=self.covariance_type,
-            weights=model.weights_,
-            means=model.means_,
-            covariances=model.covariances_,
-            precisions_cholesky=model.precisions_cholesky_,
-            factors=model.weights_,
-        )
-
-    def _best_start(self, table: Features, k: int) -> "_Start":
-        """Return the likeliest start."""
         rows = start_rows(table, self.random_state)
-        seeds = np.random.default_rng(self.random_state).integers(0, 2**31, self.n_init)
-        starts = [self._start(rows, k, int(seed)) for seed in seeds]
-        return starts[0] if len(starts) == 1 else max(starts, key=lambda start: self._likelihood(rows, start))
+        partitions = short_starts(rows, k, n_init=self.n_init, n_iter=_KMEANS_ITERATIONS, seed=self.random_state)
+        all_rows = self._grouping(table)
+        start_on = all_rows if rows is table else self._grouping(rows)
+        start = start_on.likeliest(partitions, k, steps=_SHORT_RUN)
+        return all_rows.maximised(start, max_iter=self.max_iter, tol=self.tol)
 
-    def _likelihood(self, rows: Features, start: "_Start") -> float:
-        model = GaussianMixture(len(start.weights), covariance_type=self.covariance_type)
-        model.weights_, model.means_ = start.weights, start.means
-        diagonal = self.covariance_type == "diag"
-        factor = np.sqrt(start.precisions) if diagonal else np.linalg.cholesky(start.precisions)
-        model.precisions_cholesky_ = factor.astype(np.float64)
-        return model.score(rows)
-
-    def _start(self, rows: Features, k: int, seed: int) -> "_Start":
-        """Return weights, means and inverse covariances of the clusters of a k-means fit."""
-        start = best_start(rows, k, n_init=1, max_iter=_KMEANS_ITERATIONS, seed=seed)
-        # Every cluster gets one point more than it has: none has the weight nought.
-        weights = np.bincount(start.labels_, minlength=k) + 1.0
-        weights /= weights.sum()
-        means = start.cluster_centers_
-        if self.covariance_type == "tied":
-            within = rows - means[start.labels_]
-            return _Start(weights, means, self._inverse(within.T @ within / len(rows)))
-        members = [rows[start.labels_ == c] - means[c] for c in range(k)]
-        if self.covariance_type == "diag":
-            variances = [(part**2).sum(axis=0) / max(len(part), 1) + self.reg_covar for part in members]
-            return _Start(weights, means, 1 / np.array(variances))
-        return _Start(weights, means, np.array([self._inverse(part.T @ part / max(len(part), 1)) for part in members]))
-
-    def _inverse(self, covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-        variances, axes = np.linalg.eigh(covariance)
-        variances = np.maximum(variances + self.reg_covar, (variances[-1] + self.reg_covar) / _CONDITION)
-        inverse = (axes / variances) @ axes.T
-        return (inverse + inverse.T) / 2
+    def _grouping(self, table: Features) -> MixtureRows:
+        return MixtureRows.of(table, self.covariance_type, self.reg_covar)

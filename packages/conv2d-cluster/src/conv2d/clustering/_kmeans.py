@@ -1,32 +1,31 @@
 """k-means motifs."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from conv2d.clustering._base import named
 from conv2d.clustering._check import Features, Labels, Table, check_count, check_positive
-from conv2d.clustering._components import Components
+from conv2d.clustering._components import Scored, blocks
+from conv2d.clustering._continuing import ContinuingClusterer
+from conv2d.clustering._fitted import named
 from conv2d.clustering._matching import Measure
-from conv2d.clustering._search import SearchingClusterer
 from conv2d.clustering._selection import Criterion
-from conv2d.clustering._starts import START_ITERATIONS, best_start, start_rows
+from conv2d.clustering._starts import START_ITERATIONS, best_start, drawn_rows, start_rows
 from conv2d.clustering._untyped import (
     ConvergenceWarning,
     KMeans,
-    MiniBatchKMeans,
     pairwise_distances,
-    pairwise_distances_argmin,
 )
 
 _MINI_BATCH = 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Centroids(Components):
+class Centroids(Scored):
     """Components of k-means: a row belongs to the nearest centroid."""
 
     centers: NDArray[np.float64]
@@ -36,11 +35,27 @@ class Centroids(Components):
 
     def assign(self, table: Table) -> NDArray[np.intp]:
         """Return the nearest centroid of each row."""
-        return pairwise_distances_argmin(table, self.centers)
+        nearness = self.nearness()
+        return np.concatenate([nearness(table[at]).argmax(axis=0) for at in blocks(len(table))])
+
+    def nearness(self) -> Callable[[Features], NDArray[np.float64]]:
+        """Return the function from rows (N, F) to the squared norm less the squared distance to centroids, (C, N)."""
+        # Far from nought the norm would swallow the distance, so the rows are shifted to where the centroids are.
+        shift = self.centers.mean(axis=0)
+        centers = self.centers - shift
+        norms = (centers**2).sum(axis=1)[:, None]
+        return lambda rows: (2 * centers) @ (rows - shift).T - norms
 
     def distances(self) -> NDArray[np.float64]:
         """Return the Euclidean distances of the centroids, (C, C)."""
         return pairwise_distances(self.centers)
+
+    def loss(self, table: Table) -> float:
+        """Return the mean squared distance to the centroid."""
+        nearness, shift, total = self.nearness(), self.centers.mean(axis=0), 0.0
+        for at in blocks(len(table)):
+            total += float(((table[at] - shift) ** 2).sum() - nearness(table[at]).max(axis=0).sum())
+        return total / len(table)
 
     def updated(self, table: Features, assigned: NDArray[np.intp]) -> "Centroids":
         """Return the centroids as means of the rows before and of these too."""
@@ -50,7 +65,7 @@ class Centroids(Components):
         return replace(self, centers=self.centers + moved / np.maximum(counts, 1)[:, None], counts=counts)
 
 
-class KMeansClusterer(SearchingClusterer[Centroids]):
+class KMeansClusterer(ContinuingClusterer[Centroids]):
     """k-means whose motif ids do not change from one fit to the next.
 
     Parameters
@@ -65,15 +80,19 @@ class KMeansClusterer(SearchingClusterer[Centroids]):
         with the nearest centroid (Euclidean), the smallest first, until none is left.
     matching : {"overlap", "iou", "centroid"}
         How motifs are matched to earlier labels; see `match_labels`.
+    prior_margin : float
+        Earlier motifs go on if that gives up at most this share of what a fresh fit gains over one component for all
+        points, ``0 <= prior_margin < 1``; see `Continuation`.
     n_init : int
         Number of starts; the one with the least inertia is kept. Above 20,000 rows the starts compete on 3,000,
         drawn at random, and the best goes on with all rows.
     max_iter : int
-        Iterations of one start.
+        Iterations of the best start.
     tol : float
-        Relative movement of the centroids at which a start has converged.
+        Relative movement of the centroids at which the fit has converged; 0: when no point changes its centroid.
     max_fit_points : int
-        With more rows than this, mini-batches of 8,192 rows are fitted instead of all rows in each iteration.
+        With more rows than this, so many are drawn at random and fitted; the others move the centroids in mini-batches
+        of 8,192 rows, as with `partial_fit`.
     random_state : int
         Seed; the same seed gives the same result.
 
@@ -111,9 +130,10 @@ class KMeansClusterer(SearchingClusterer[Centroids]):
         criterion: Criterion = "silhouette",
         min_support: float = 0.0,
         matching: Measure = "overlap",
+        prior_margin: float = 0.05,
         n_init: int = 4,
-        max_iter: int = 300,
-        tol: float = 1e-4,
+        max_iter: int = 1000,
+        tol: float = 0.0,
         max_fit_points: int = 200_000,
         random_state: int = 0,
     ) -> None:
@@ -122,6 +142,7 @@ class KMeansClusterer(SearchingClusterer[Centroids]):
         self.criterion: Criterion = criterion
         self.min_support = min_support
         self.matching: Measure = matching
+        self.prior_margin = prior_margin
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
@@ -180,25 +201,64 @@ class KMeansClusterer(SearchingClusterer[Centroids]):
     def _check_parameters(self) -> None:
         check_count("n_init", self.n_init)
         check_count("max_iter", self.max_iter)
-        check_positive("tol", self.tol)
+        if self.tol != 0:
+            check_positive("tol", self.tol)
 
-    def _learnt_from(self, table: Table) -> Table:
-        return table
+    def _learnt_rows(self, rows: int) -> slice:
+        return slice(None)
+
+    def _grouping(self, table: Features) -> "_MeansRows":
+        return _MeansRows(table)
 
     def _fit_components(self, table: Features, k: int) -> Centroids:
-        rows = start_rows(table, self.random_state)
-        limit = self.max_iter if rows is table else START_ITERATIONS
-        model = best_start(rows, k, n_init=self.n_init, max_iter=limit, tol=self.tol, seed=self.random_state)
-        if rows is not table:
-            centers, max_iter, seed = model.cluster_centers_, self.max_iter, self.random_state
-            if len(table) > self.max_fit_points:
-                model = MiniBatchKMeans(
-                    k, init=centers, n_init=1, batch_size=_MINI_BATCH, max_iter=max_iter, random_state=seed
-                )
-            else:
-                model = KMeans(k, init=centers, max_iter=max_iter, tol=self.tol, random_state=seed)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                model.fit(table)
+        rows, seed = start_rows(table, self.random_state), self.random_state
+        start = best_start(rows, k, n_init=self.n_init, max_iter=START_ITERATIONS, seed=seed).cluster_centers_
+        drawn = drawn_rows(len(table), self.max_fit_points, seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # `converged` tells it
+            model = KMeans(
+                k,
+                init=start,
+                max_iter=self.max_iter,
+                tol=self.tol,
+                # It finds what Lloyd's does, and its last iterations, which change little, cost little.
+                algorithm="elkan" if k > 1 else "lloyd",
+                random_state=seed,
+            ).fit(table[drawn])
         counts = np.bincount(model.labels_, minlength=k).astype(np.float64)
-        return Centroids(model.n_iter_, model.n_iter_ < self.max_iter, model.cluster_centers_, counts)
+        found = Centroids(model.n_iter_, model.n_iter_ < self.max_iter, model.cluster_centers_, counts)
+        rest = np.delete(np.arange(len(table)), drawn)
+        for at in range(0, len(rest), _MINI_BATCH):
+            batch = table[rest[at : at + _MINI_BATCH]]
+            found = found.updated(batch, found.assign(batch))
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _MeansRows:
+    """Rows grouped about their means."""
+
+    table: Features
+
+    def estimated(self, labels: NDArray[np.intp], k: int) -> Centroids:
+        """Return the means of the groups 0 … k - 1 of rows; rows in group −1 are left out."""
+        return self._means(lambda at: labels[at], k)
+
+    def reassigned(self, components: Centroids) -> tuple[NDArray[np.intp], Centroids]:
+        """Return the nearest centroid of each row, and the means of the groups that this makes."""
+        nearness, labels = components.nearness(), np.empty(len(self.table), dtype=np.intp)
+
+        def nearest(at: slice) -> NDArray[np.intp]:
+            labels[at] = nearness(self.table[at]).argmax(axis=0)
+            return labels[at]
+
+        return labels, self._means(nearest, len(components.counts))
+
+    def _means(self, labels: Callable[[slice], NDArray[np.intp]], k: int) -> Centroids:
+        group, counts, sums = np.arange(k)[:, None], np.zeros(k), np.zeros((k, self.table.shape[1]))
+        shift = self.table[0]
+        for at in blocks(len(self.table)):
+            member = (labels(at) == group).astype(np.float64)
+            counts += member.sum(axis=1)
+            sums += member @ (self.table[at] - shift)
+        return Centroids(0, True, shift + sums / np.maximum(counts, 1.0)[:, None], counts)

@@ -137,7 +137,8 @@ def match_labels(
     TypeError
         If labels are not integers.
     ValueError
-        If the lengths differ, an id is below -1, `next_id` would reuse an id, or `by` and `features` do not fit.
+        If the lengths differ, an id is below -1, `next_id` would reuse an id, new ids would not fit into int32, or `by`
+        and `features` do not fit.
 
     Notes
     -----
@@ -195,6 +196,11 @@ def match_labels(
     )
     mapping = {motif.current: motif.previous for motif in matched}
     unmatched = [int(motif) for motif in new_ids if int(motif) not in mapping]
+    if first_new + len(unmatched) > np.iinfo(np.int32).max:
+        raise ValueError(
+            f"{len(unmatched)} new motifs need ids from {first_new} on, beyond the largest int32. Number the earlier "
+            "motifs anew, from 0."
+        )
     mapping.update((motif, first_new + i) for i, motif in enumerate(unmatched))
     final = np.array([mapping[int(motif)] for motif in new_ids], dtype=np.int32)
     labels = np.full_like(after, -1)

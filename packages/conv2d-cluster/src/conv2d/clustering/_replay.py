@@ -29,7 +29,20 @@ _CLASSES: dict[str, type[MotifClusterer[Any]]] = {
         ScikitLearnClusterer,
     )
 }
-_PARTS = ("format", "class", "params", "seed", "data", "call", "versions", "threads", "selection", "merges", "match")
+_PARTS = (
+    "format",
+    "class",
+    "params",
+    "seed",
+    "data",
+    "call",
+    "versions",
+    "threads",
+    "selection",
+    "merges",
+    "match",
+    "continuation",
+)
 # Distances and scores of two runs may differ in the last digits where the labels do not.
 _DIGITS = 9
 
@@ -103,7 +116,10 @@ def replay(audit: dict[str, Any], data: ArrayLike) -> Replay:
         _difference("data", then["data"], now["data"]),
         *(_difference(f"versions, {name}", was, now["versions"].get(name)) for name, was in then["versions"].items()),
         _difference("threads", then["threads"], now["threads"]),
-        *(_difference(part, _rounded(then[part]), _rounded(now[part])) for part in ("selection", "merges", "match")),
+        *(
+            _difference(part, _rounded(then[part]), _rounded(now[part]))
+            for part in ("selection", "merges", "match", "continuation")
+        ),
         labels_differ,
     ]
     return Replay(labels_differ is None, model.labels_, tuple(text for text in found if text is not None))

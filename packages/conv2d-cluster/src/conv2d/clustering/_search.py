@@ -3,8 +3,10 @@
 from abc import abstractmethod
 from typing import ClassVar
 
-from conv2d.clustering._base import C, MotifClusterer
+from conv2d.clustering._base import MotifClusterer
 from conv2d.clustering._check import Table, check_choice, check_count, count_distinct
+from conv2d.clustering._components import Density
+from conv2d.clustering._fitted import C
 from conv2d.clustering._selection import Candidate, Criterion, Selection, bootstrap_stability, mean_silhouette
 
 _BEST = {
@@ -26,10 +28,6 @@ class SearchingClusterer(MotifClusterer[C]):
     @abstractmethod
     def _fit_components(self, table: Table, k: int) -> C:
         """Fit `k` components."""
-
-    def _bic(self, table: Table, components: C) -> float:
-        """Return the Bayesian information criterion, where there is a likelihood."""
-        raise NotImplementedError
 
     def _check_range(self) -> None:
         least = check_count("min_clusters", self.min_clusters)
@@ -73,8 +71,8 @@ class SearchingClusterer(MotifClusterer[C]):
         return fits[best.k], Selection(best.k, self.criterion, candidates, reason)
 
     def _score_of(self, table: Table, k: int, components: C) -> float:
-        if self.criterion == "bic":
-            return self._bic(table, components)
+        if self.criterion == "bic" and isinstance(components, Density):
+            return components.bic(table)
         if self.criterion == "silhouette":
             return mean_silhouette(table, components, self.random_state)
         return bootstrap_stability(table, components, lambda rows: self._fit_components(rows, k), self.random_state)

@@ -54,50 +54,10 @@ if TYPE_CHECKING:
             n_init: int = 1,
             max_iter: int = 300,
             tol: float = 1e-4,
+            algorithm: str = "lloyd",
             random_state: int,
         ) -> None: ...
         def fit(self, features: Float | SparseRows) -> Self: ...
-
-    class MiniBatchKMeans:
-        """Typed face of `sklearn.cluster.MiniBatchKMeans`."""
-
-        cluster_centers_: Float
-        labels_: NDArray[np.int32]
-        n_iter_: int
-
-        def __init__(
-            self, n_clusters: int, *, init: Float, n_init: int, batch_size: int, max_iter: int, random_state: int
-        ) -> None: ...
-        def fit(self, features: Float) -> Self: ...
-
-    class GaussianMixture:
-        """Typed face of `sklearn.mixture.GaussianMixture`."""
-
-        weights_: Float
-        means_: Float
-        covariances_: Float
-        precisions_cholesky_: Float
-        n_iter_: int
-        converged_: bool
-
-        def __init__(
-            self,
-            n_components: int,
-            *,
-            covariance_type: str,
-            n_init: int = 1,
-            max_iter: int = 100,
-            tol: float = 1e-3,
-            reg_covar: float = 1e-6,
-            weights_init: Float | None = None,
-            means_init: Float | None = None,
-            precisions_init: Float | None = None,
-            random_state: int | None = None,
-        ) -> None: ...
-        def fit(self, features: Float) -> Self: ...
-        def predict(self, features: Float) -> NDArray[np.intp]: ...
-        def bic(self, features: Float) -> float: ...
-        def score(self, features: Float) -> float: ...
 
     class BayesianGaussianMixture:
         """Typed face of `sklearn.mixture.BayesianGaussianMixture`."""
@@ -105,7 +65,6 @@ if TYPE_CHECKING:
         weights_: Float
         means_: Float
         covariances_: Float
-        precisions_cholesky_: Float
         weight_concentration_: tuple[Float, Float]
         mean_precision_: Float
         degrees_of_freedom_: Float
@@ -152,7 +111,7 @@ else:
     from scipy.sparse import csr_array
     from scipy.special import digamma, gammaln, logsumexp, xlogy
     from sklearn.base import BaseEstimator, ClusterMixin, clone
-    from sklearn.cluster import KMeans, MiniBatchKMeans
+    from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.metrics import (
         adjusted_mutual_info_score,
@@ -161,7 +120,7 @@ else:
         pairwise_distances_argmin,
         silhouette_score,
     )
-    from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+    from sklearn.mixture import BayesianGaussianMixture
     from sklearn.utils.validation import check_is_fitted, validate_data
     from threadpoolctl import threadpool_info
 
@@ -170,9 +129,7 @@ __all__ = [
     "BayesianGaussianMixture",
     "ClusterMixin",
     "ConvergenceWarning",
-    "GaussianMixture",
     "KMeans",
-    "MiniBatchKMeans",
     "SparseRows",
     "adjusted_mutual_info_score",
     "adjusted_rand_score",
