@@ -123,3 +123,20 @@ def test_a_request_in_work_is_answered_before_the_end(bundle: Bundle) -> None:
         assert client.recv(65536).startswith(b"HTTP/1.1 200")
         process.communicate(timeout=30)
         assert process.returncode == 0
+
+
+def test_ctrl_c_while_the_command_loads_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entry point loads nothing heavy before it can answer."""
+    from importlib.metadata import entry_points
+
+    (script,) = (point for point in entry_points(group="console_scripts") if point.name == "conv2d-edge")
+    code = f"import sys, {script.module}; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("conv2d_edge.cli.main", interrupted)
+    with pytest.raises(SystemExit) as stop:
+        script.load()()
+    assert stop.value.code == 130
