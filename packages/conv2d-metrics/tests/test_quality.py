@@ -94,9 +94,10 @@ def test_bad_input_is_told_apart(call, error, says):
         call()
 
 
-def test_no_samples_have_no_faults_and_no_median():
+def test_no_samples_have_no_faults_and_no_median_and_are_not_good():
     report = quality_report(np.empty((0, 2)))
     assert report.n_samples == 0
+    assert not report.ok
     told = report.to_dict()
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     assert np.isnan(report.median).all()

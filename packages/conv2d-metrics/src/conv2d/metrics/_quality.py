@@ -59,8 +59,8 @@ class QualityReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found in any channel."""
-        return not any(int(getattr(self, kind).sum()) for kind in _KINDS)
+        """Whether there are samples, and nothing was found in any channel."""
+        return self.n_samples > 0 and not any(int(getattr(self, kind).sum()) for kind in _KINDS)
 
     def to_dict(self) -> dict[str, Any]:
         """Write the settings and a row a channel, JSON-safe."""
