@@ -237,6 +237,8 @@ def test_a_csv_of_another_make_is_told_with_its_line(tmp_path, text, words):
     [
         lambda text: b"\xef\xbb\xbf" + text.encode(),
         lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: (text + "\n \t\n\r\n").encode(),
+        lambda text: (text + ("," * HEADER.count(",") + "\n") * 3).encode(),
         lambda text: text.replace("walk", '"walk"').replace("sit", "").encode(),
         lambda text: text.replace("sit", "").encode(),
     ],

@@ -57,7 +57,7 @@ def _read_csv(file: Path) -> "pl.DataFrame":
     """Read text cells; what polars fills in, renames, or tells without its line is refused here."""
     import polars as pl
 
-    data = file.read_bytes()
+    data = _without_blank_end(file.read_bytes())
     first = re.match(rb"[^\r\n]*", data)
     try:
         (header,) = csv.reader([(first.group() if first else b"").decode("utf-8-sig")])
@@ -78,7 +78,16 @@ def _read_csv(file: Path) -> "pl.DataFrame":
         raise
     if frame.width and frame[:, -1].null_count():  # polars fills a line that is cut short with nulls
         _check_fields(data, len(header), file)
+    while frame.height and all(value is None for value in frame.row(-1)):  # commas alone, as spreadsheets leave them
+        frame = frame[:-1]
     return frame
+
+
+def _without_blank_end(data: bytes) -> bytes:
+    """Return the bytes without the blank lines after the last row."""
+    end = len(data.rstrip())
+    newline = data.find(b"\n", end)
+    return data[: newline + 1] if newline >= 0 else data
 
 
 def _check_fields(data: bytes, expected: int, file: Path) -> None:
