@@ -16,7 +16,7 @@ from conv2d.logging import _frames, _sources
 from conv2d.logging._errors import UserError
 from conv2d.logging._frames import FrameReader
 from conv2d.logging._read import read_lines
-from conv2d.logging._search import lines_matching, lines_with, loud_lines
+from conv2d.logging._search import lines_matching, lines_with, loud_lines, not_objects
 from conv2d.logging._sources import Block, Damages, find_sources, read_blocks
 
 zstd: Any = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
@@ -105,6 +105,14 @@ def test_a_search_tells_lines_that_are_cut_short(lines: list[bytes], pattern: by
     assert [lines[one.line - 1] for one in damages.first] == [
         lines[one.line - 1] for one in all_damages.first if lines[one.line - 1] in met
     ]
+
+
+@SHARED
+@given(st.binary(max_size=40) | st.text("{}\n x").map(str.encode))
+def test_lines_that_are_no_objects_by_their_ends(data: bytes) -> None:
+    lines = data.removesuffix(b"\n").split(b"\n") if data else []
+    expected = [(n, one) for n, one in enumerate(lines, start=1) if one[:1] != b"{" or one[-1:] != b"}"]
+    assert numbered(data, not_objects(data)) == expected
 
 
 OWN = ["debug", "info", "warning", "error", "critical"]

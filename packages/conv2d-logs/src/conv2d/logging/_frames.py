@@ -10,7 +10,7 @@ import msgspec
 
 from conv2d.logging._read import REFUSALS, damage, decode_line
 from conv2d.logging._record import Record
-from conv2d.logging._search import are_objects
+from conv2d.logging._search import are_objects, not_objects
 from conv2d.logging._sources import Block, Damages
 
 _WRITER = ("logger", "run_id", "host", "pid")
@@ -124,63 +124,63 @@ class _Pieces:
         self, block: Block, damages: Damages, decode: Callable[[bytes, int], tuple[Sequence[Frame], bool]]
     ) -> None:
         self._block, self._damages, self._decode = block, damages, decode
-        self._texts = block.data.split(b"\n")[: block.count]
-        self._offset, self._counted = block.offset, 0
+        self._index = self._place = 0
         self._frames: list[Frame] = []
         self._indices: list[int] = []
         self._others: list[tuple[int, Record]] = []
         self._one_writer = True
 
     def read(self) -> Frames:
-        begun = 0
-        for index in [i for i, text in enumerate(self._texts) if text[:1] != b"{" or text[-1:] != b"}"]:
-            self._read_together(begun, index)
-            self._read_alone(index)
-            begun = index + 1
-        self._read_together(begun, len(self._texts))
+        data = self._block.data
+        for start, text in not_objects(data):
+            self._read_together(data[self._place : start - 1] if start else b"")
+            self._read_alone(text)
+        self._read_together(data[self._place :].removesuffix(b"\n"))
         return Frames(self._block, self._frames, self._indices, self._others, self._one_writer)
 
-    def _read_together(self, begun: int, end: int) -> None:
+    def _read_together(self, data: bytes) -> None:
+        """Read lines, without the last one's end, each of which is an object by its ends."""
         alone = 1
-        while (fault := self._fault(begun, end)) is not None:
+        while data and (fault := self._fault(data)) is not None:
             # What it says is a hint: a fault may be noticed a line late.
-            whole = max(begun, fault - 1)
-            if self._fault(begun, whole) is not None:
-                whole = begun
+            texts = data.split(b"\n")
+            whole = max(0, fault - 1)
+            if whole and self._fault(b"\n".join(texts[:whole])) is not None:
+                whole = 0
             # Trouble comes in runs, such as another producer's lines.
-            alone = 1 if whole - begun > alone else min(2 * alone, _MOST_ALONE)
-            after = min(max(fault + 1, whole + alone), end)
-            for index in range(whole, after):
-                self._read_alone(index)
-            begun = after
+            alone = 1 if whole > alone else min(2 * alone, _MOST_ALONE)
+            after = min(max(fault + 1, whole + alone), len(texts))
+            for text in texts[whole:after]:
+                self._read_alone(text)
+            data = b"\n".join(texts[after:])
 
-    def _fault(self, begun: int, end: int) -> int | None:
+    def _fault(self, data: bytes) -> int | None:
         """Take lines together, or return the one at which their decoder stopped."""
-        if begun == end:
-            return None
-        data = b"\n".join(self._texts[begun:end])
+        count = data.count(b"\n") + 1
         try:
-            frames, one_writer = self._decode(data, end - begun)
+            frames, one_writer = self._decode(data, count)
         except REFUSALS as error:
             found = _FAULT.search(str(error))
-            byte, index = found.groups() if found else (len(data), None)
-            return begun + (int(index) if index is not None else data.count(b"\n", 0, int(byte)))
+            byte, index = found.groups() if found else (len(data) - 1, None)
+            return int(index) if index is not None else data.count(b"\n", 0, int(byte))
         self._frames += frames
-        self._indices += range(begun, end)
+        self._indices += range(self._index, self._index + count)
         self._one_writer &= one_writer
+        self._index += count
+        self._place += len(data) + 1
         return None
 
-    def _read_alone(self, index: int) -> None:
-        text = self._texts[index]
+    def _read_alone(self, text: bytes) -> None:
         try:
             self._frames.append(_decode_frame(text))
-            self._indices.append(index)
+            self._indices.append(self._index)
             self._one_writer = False
         except REFUSALS:
             try:
-                self._others.append((index, decode_line(text)))
+                self._others.append((self._index, decode_line(text)))
             except REFUSALS as refusal:
                 if text.strip():
-                    self._offset += sum(map(len, self._texts[self._counted : index])) + index - self._counted
-                    self._counted = index
-                    self._damages.add(damage(self._block, self._block.line + index, self._offset, refusal))
+                    block = self._block
+                    self._damages.add(damage(block, block.line + self._index, block.offset + self._place, refusal))
+        self._index += 1
+        self._place += len(text) + 1

@@ -9,6 +9,8 @@ Search = Callable[[bytes], Iterator[tuple[int, bytes]]]
 # Our own lines of these levels need no decoding: the level stands at the same place in each. One match takes a whole
 # run of them, without going back: "++" gives nothing back, "*+" neither.
 _QUIET_LINES = re.compile(rb'(?:\{"ts":"[^"\\\n]++","level":"(?:debug|info|warning)"[^\n]*+(?<=\})\n)*+')
+# The sign that a search looks for comes first: several times faster than "}" before it.
+_FAULTY_SEAMS = re.compile(rb"\n(?:(?<!\}\n)|(?!\{))")
 _DAY = len('{"ts":"2026-11-21T')
 
 
@@ -78,7 +80,18 @@ def are_objects(data: bytes, count: int) -> bool:
 
 def not_objects(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that do not begin and end as an object does."""
-    return ((place, text) for place, text in every_line(data) if text[:1] != b"{" or text[-1:] != b"}")
+    starts = set[int]() if data.startswith(b"{") else {0}
+    for found in _FAULTY_SEAMS.finditer(data):
+        place = found.start()
+        if data[place - 1 : place] != b"}":
+            starts.add(data.rfind(b"\n", 0, place) + 1)
+        if data[place + 1 : place + 2] != b"{":
+            starts.add(place + 1)
+    if not data.endswith((b"}", b"\n")):
+        starts.add(data.rfind(b"\n") + 1)
+    for start in sorted(starts):
+        if start < len(data):
+            yield start, data[start : _end(data, start)]
 
 
 def _end(data: bytes, place: int) -> int:
