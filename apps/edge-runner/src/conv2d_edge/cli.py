@@ -106,17 +106,7 @@ def _end(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line; what is nobody's mistake but ours ends with exit code 70.
-
-    Examples
-    --------
-    >>> import sys
-    >>> sys.argv = ["conv2d-edge", "serve", "--bundle", "nowhere"]
-    >>> main()
-    Traceback (most recent call last):
-    ...
-    SystemExit: 2
-    """
+    """Run the command line; what is nobody's mistake but ours ends with exit code 70."""
     try:
         app()
     except Exception as error:
